@@ -1,0 +1,1 @@
+"""What the Hub UI talks to: a FastAPI bridge over the trunk."""

@@ -1,0 +1,120 @@
+"""Jobs: the Hub's runs, by the name that the API has for them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+from integrations_hub.admin.runs import Ask
+from integrations_hub.domain.run import Run
+from pydantic import AwareDatetime, BaseModel, ConfigDict, model_validator
+
+JobState = Literal[
+    "requested",
+    "waiting",
+    "running",
+    "succeeded",
+    "succeeded_with_rejects",
+    "planned",
+    "needs_confirmation",
+    "skipped",
+    "incomplete",
+    "failed",
+    "lost",
+    "cancelled",
+]
+
+
+class RunNow(BaseModel):
+    """`since` (inclusive) and `until` (exclusive) belong to mode `window`, with a zone."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mode: Literal["scheduled", "full", "window"] = "scheduled"
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _a_window_has_ends(self) -> RunNow:
+        if self.mode != "window":
+            if self.since is not None or self.until is not None:
+                raise ValueError("since and until belong to mode window")
+            return self
+        if self.since is None:
+            raise ValueError("mode window needs since")
+        if self.since > datetime.now(timezone.utc):
+            raise ValueError("since lies in the future")
+        if self.until is not None and self.until <= self.since:
+            raise ValueError("until must be after since")
+        return self
+
+    def ask(self) -> Ask:
+        """In UTC."""
+        return Ask(self.mode, _utc(self.since), _utc(self.until), self.dry_run)
+
+
+class Job(BaseModel):
+    """`hwm_from` and `hwm_to`: the high-water mark (UTC) before and after; moved only by a good end."""
+
+    id: int
+    provider: str
+    connection: str
+    object: str
+    state: str
+    stage: str | None
+    trigger: str
+    requested_by: str | None
+    dag_id: str
+    dag_run_id: str
+    retry_of: int | None
+    rule_id: int | None
+    rule_revision: int | None
+    params: dict[str, Any]
+    pages: int
+    records: int
+    children: int
+    created: int
+    updated: int
+    unchanged: int
+    rejected: int
+    review: int
+    skipped: int
+    requests: int
+    warnings: list[str]
+    hwm_from: datetime | None
+    hwm_to: datetime | None
+    error_code: str | None
+    error_text: str | None
+    error_hint: str | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, run: Run) -> Job:
+        """The run without its inner bookkeeping."""
+        return cls(
+            provider=run.provider_key,
+            connection=run.connection_key,
+            object=run.object_key,
+            hwm_from=_stamp(run.mark_from),
+            hwm_to=_stamp(run.mark_to),
+            **{name: getattr(run, name) for name in cls.model_fields if hasattr(run, name)},
+        )
+
+
+class JobPage(BaseModel):
+    """Newest first. `next_before`: the `before` of the next page, null on the last one."""
+
+    items: list[Job]
+    next_before: int | None
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    return instant.astimezone(timezone.utc) if instant else None
+
+
+def _stamp(mark: datetime | None) -> datetime | None:
+    """Marks are naive UTC by contract."""
+    return mark.replace(tzinfo=timezone.utc) if mark else None

@@ -1,0 +1,71 @@
+"""Liveness for anyone, health for admins."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable, HubError
+from integrations_hub.ports import AirflowClient, Heartbeat
+
+from bridge_api.deps import Acting, Services
+from bridge_api.models.health import AirflowHealth, BrokenRule, Health, Housekeeping, Liveness
+from bridge_api.models.problems import problems
+from bridge_api.routing import HubRoute
+from bridge_api.security import LIVENESS
+
+router = APIRouter(route_class=HubRoute, tags=["health"])
+
+_BROKEN = "dag_broken:"
+_LATE_S = 15 * 60  # housekeeping runs every five minutes
+_NEEDED = ("metadatabase", "scheduler", "dag_processor")
+
+
+@router.get(LIVENESS)
+async def liveness() -> Liveness:
+    """The process answers. No data, no database."""
+    return Liveness()
+
+
+@router.get("/api/integrations/health", responses=problems(401, 403, 503))
+def health(services: Services, actor: Acting) -> Health:
+    """The Hub's parts and Airflow's; always 200, the answer says what is wrong."""
+    try:
+        beats, database = services.heartbeats.read_all(), "ok"
+    except (DatabaseUnavailable, DatabaseUnusable) as error:
+        beats, database = [], error.message
+    housekeeping, broken, airflow = _housekeeping(beats), _broken(beats), _airflow(actor.airflow)
+    fine = database == "ok" and housekeeping.ok and airflow.ok and not broken
+    return Health(
+        status="ok" if fine else "degraded",
+        database=database,
+        housekeeping=housekeeping,
+        broken_rules=broken,
+        airflow=airflow,
+    )
+
+
+def _housekeeping(beats: list[Heartbeat]) -> Housekeeping:
+    for beat in beats:
+        if beat.name == "housekeeping":
+            return Housekeeping(ok=beat.age_s < _LATE_S, age_s=beat.age_s, detail=beat.detail)
+    return Housekeeping(ok=False, age_s=None, detail={})
+
+
+def _broken(beats: list[Heartbeat]) -> list[BrokenRule]:
+    return [
+        BrokenRule(
+            rule_id=int(beat.name.removeprefix(_BROKEN)),
+            error=str(beat.detail.get("error", "")),
+            since=beat.at,
+        )
+        for beat in beats
+        if beat.name.startswith(_BROKEN)
+    ]
+
+
+def _airflow(client: AirflowClient) -> AirflowHealth:
+    try:
+        told = client.health()
+    except HubError as error:
+        return AirflowHealth(ok=False, parts={}, problem=error.message)
+    parts = {name: (part or {}).get("status") for name, part in told.items()}
+    return AirflowHealth(ok=all(parts.get(name) == "healthy" for name in _NEEDED), parts=parts)

@@ -1,0 +1,1 @@
+"""Integrations Hub: the trunk. Floors and their rules: docs/architecture.md."""

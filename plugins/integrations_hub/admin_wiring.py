@@ -1,0 +1,119 @@
+"""Composition root of what admins do: the bridge's services over one database session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from integrations_hub import wiring
+from integrations_hub.admin.connections import Connections
+from integrations_hub.admin.consent import Consents
+from integrations_hub.admin.oauth_state import StateSeal
+from integrations_hub.admin.rules import Rules
+from integrations_hub.admin.runs import Runs
+from integrations_hub.catalog.metadata import Provider, RateLimits
+from integrations_hub.catalog.registry import Registry
+from integrations_hub.domain.connection import Connection
+from integrations_hub.ports import AuthClient, Clock, HeartbeatStore, LocalProjectStore
+from integrations_hub.store.audit import PostgresAuditStore
+from integrations_hub.store.budget import BudgetStore, effective_limits
+from integrations_hub.store.connections import PostgresConnectionStore
+from integrations_hub.store.database import Database
+from integrations_hub.store.heartbeats import PostgresHeartbeatStore
+from integrations_hub.store.oauth_flows import PostgresOAuthFlowStore
+from integrations_hub.store.projects import PostgresProjectStore
+from integrations_hub.store.providers import PostgresProviderStore
+from integrations_hub.store.rules import PostgresRuleStore
+from integrations_hub.store.runs import PostgresRunStore
+from integrations_hub.store.tokens import PostgresTokenStore
+from integrations_hub.transport.clock import SystemClock
+from integrations_hub.transport.hosts import HostGuard
+from integrations_hub.transport.oauth import pkce_pair
+
+
+@dataclass(frozen=True)
+class AdminServices:
+    """What the routes call. `consents` needs the secret key, so it is built when asked for."""
+
+    registry: Registry
+    connections: Connections
+    rules: Rules
+    runs: Runs
+    projects: LocalProjectStore
+    heartbeats: HeartbeatStore
+    consents: Callable[[], Consents]
+
+
+AuthClients = Callable[[Provider], AuthClient]
+
+
+def admin(
+    database: Database,
+    environ: Mapping[str, str],
+    *,
+    auth_client: AuthClients | None = None,
+    clock: Clock | None = None,
+) -> AdminServices:
+    """Services for one request: a Database belongs to one thread at a time."""
+    registry = wiring.registry()
+    store = PostgresConnectionStore(database)
+    projects = PostgresProjectStore(database)
+    connections = Connections(store, registry, lambda c: slots_of(c, environ))
+    rules = Rules(PostgresRuleStore(database), connections, projects, registry)
+
+    def consents() -> Consents:
+        ring = wiring.keyring(environ)
+        return Consents(
+            connections=store,
+            tokens=PostgresTokenStore(database),
+            flows=PostgresOAuthFlowStore(database),
+            audit=PostgresAuditStore(database),
+            registry=registry,
+            vault=ring,
+            seal=StateSeal(ring),
+            clock=clock or SystemClock(),
+            auth_client=auth_client or (lambda provider: wiring.auth_client(provider, environ)),
+            pkce_pair=pkce_pair,
+            check_host=lambda provider, url: _host_guard(provider, environ).check(url),
+            expected_company=lambda p: environ.get(f"{p.oauth.env_prefix}_COMPANY_ID") or None,
+        )
+
+    return AdminServices(
+        registry=registry,
+        connections=connections,
+        rules=rules,
+        runs=Runs(PostgresRunStore(database), rules, is_enabled(environ)),
+        projects=projects,
+        heartbeats=PostgresHeartbeatStore(database),
+        consents=consents,
+    )
+
+
+def publish(database: Database, environ: Mapping[str, str]) -> None:
+    """Put the metadata and the limits in force (provider.json below the environment). Repeatable."""
+    providers = wiring.registry().list_providers()
+    PostgresProviderStore(database).sync(providers)
+    for provider in providers:
+        BudgetStore(database).publish_limits(provider.key, _limits(provider, environ))
+
+
+def is_enabled(environ: Mapping[str, str]) -> bool:
+    """INTEGRATIONS_ENABLED, true unless it says otherwise."""
+    said = environ.get("INTEGRATIONS_ENABLED", "true").strip().lower()
+    return said not in ("false", "0", "no", "off")
+
+
+def slots_of(connection: Connection, environ: Mapping[str, str]) -> int:
+    """Requests of a connection at the same time, its own limit before the provider's."""
+    provider = wiring.registry().get_provider(connection.provider_key)
+    own = connection.limits.get("maxConcurrentPerConnection")
+    return own or _limits(provider, environ).max_concurrent
+
+
+def _limits(provider: Provider, environ: Mapping[str, str]) -> RateLimits:
+    return effective_limits(provider.rate_limits, provider.oauth.env_prefix, environ)
+
+
+def _host_guard(provider: Provider, environ: Mapping[str, str]) -> HostGuard:
+    override = environ.get(f"{provider.oauth.env_prefix}_ALLOWED_HOSTS", "")
+    return HostGuard(provider.oauth.allowed_hosts, override)

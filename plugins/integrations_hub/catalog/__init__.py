@@ -1,0 +1,1 @@
+"""What the metadata declares: schemas, loader, registry, record decoders."""

@@ -1,0 +1,190 @@
+"""Decoders built from metadata: a page of the provider's answer to envelopes, one payload to a dict.
+
+Only what every record needs (id, parent, stamp) is read from a page; the record itself stays the text
+that the provider sent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from integrations_hub.catalog.metadata import ObjectMeta
+from integrations_hub.domain.stamps import parse_stamp
+from integrations_hub.errors import PageUnreadable, RecordRejected
+
+MAX_ID_LENGTH = 200
+_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeError)
+# a string that never ends is taken to the end of the body, so that one pass is enough
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """One record as it came. `problem` says why it cannot be used; its payload is then for a digest only.
+
+    `parent_id` is None for a top-level record, whatever value the provider uses for "no parent".
+    `updated_at` is naive UTC, None also when the provider sent none.
+    """
+
+    external_id: str | None
+    parent_id: str | None
+    updated_at: datetime | None
+    payload: str
+    problem: str | None = None
+
+
+def envelope_decoder(obj: ObjectMeta) -> Callable[[bytes], list[Envelope]]:
+    """A function page body (bytes of a JSON array) -> envelopes in the provider's order.
+
+    A record that cannot be used never hides the others: it comes back with its `problem`. The function
+    raises PageUnreadable when the body as a whole is no JSON array.
+    """
+    reader = _Reader(obj)
+    read_page = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+    def decode(body: bytes) -> list[Envelope]:
+        try:
+            raws: list[Any] = read_page(body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raws = _salvage(body, error)
+        return [reader.envelope(raw) for raw in raws]
+
+    return decode
+
+
+def payload_decoder(obj: ObjectMeta) -> Callable[[str], dict[str, Any]]:
+    """A function payload -> dict; numbers with a fraction stay exact (Decimal).
+
+    It raises RecordRejected for a payload that cannot be read, naming the object and never its content.
+    """
+    read = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+
+    def decode(payload: str) -> dict[str, Any]:
+        try:
+            return read(payload)
+        except (*_UNREADABLE, ArithmeticError) as error:
+            raise RecordRejected(
+                f"a record of {obj.label} cannot be read", pointer="", code="MALFORMED"
+            ) from error
+
+    return decode
+
+
+class _Reader:
+    """Reads the envelope of one record."""
+
+    def __init__(self, obj: ObjectMeta) -> None:
+        keys = {"ident": obj.identity_field, "stamp": obj.cursor_field}
+        if obj.hierarchy is not None:
+            keys["parent"] = obj.hierarchy.parent_key
+        # untyped members: a wrong type is the record's problem, not the page's
+        head = msgspec.defstruct("Head", [(name, Any, None) for name in keys], rename=keys)
+        self._read = msgspec.json.Decoder(head).decode
+        self._keys = keys
+        self._nested = obj.hierarchy is not None
+        self._top_level = frozenset(obj.hierarchy.empty_parents if obj.hierarchy else ()) | {""}
+
+    def envelope(self, raw: Any) -> Envelope:
+        try:
+            payload = str(raw, "utf-8")
+            head: Any = self._read(raw)
+        except msgspec.ValidationError:
+            return _unusable(raw, "the record is not an object with readable fields")
+        except _UNREADABLE:
+            return _unusable(raw, "the record cannot be read (damaged text or nested too deep)")
+        ident, problem = head.ident, None
+        if type(ident) is not str or not _usable(ident):
+            ident, problem = _identifier(ident, self._keys["ident"])
+        parent, stamp = head.parent if self._nested else None, head.stamp
+        if parent is not None:
+            parent, wrong = self._parent(parent)
+            problem = problem or wrong
+        if stamp is not None:
+            stamp = parse_stamp(stamp) if type(stamp) is str else None
+            if stamp is None:
+                problem = problem or f"{self._keys['stamp']} is not a date and time"
+        return Envelope(ident, parent, stamp, payload, problem)
+
+    def _parent(self, value: Any) -> tuple[str | None, str | None]:
+        if type(value) is str:
+            if value in self._top_level:
+                return None, None
+            if _usable(value):
+                return value, None
+        return _identifier(value, self._keys["parent"])
+
+
+def _usable(text: str) -> bool:
+    return 0 < len(text) <= MAX_ID_LENGTH and "\0" not in text and not text.isspace()
+
+
+def _identifier(value: Any, name: str) -> tuple[str | None, str | None]:
+    """(id, None) or (None, problem) of a value that is no plain usable text."""
+    if type(value) is int and value.bit_length() <= 64:
+        return str(value), None
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None, f"{name} is missing"
+    if not isinstance(value, str):
+        return None, f"{name} is neither text nor a whole number"
+    if len(value) > MAX_ID_LENGTH:
+        return None, f"{name} is longer than {MAX_ID_LENGTH} characters"
+    return None, f"{name} holds a character that cannot be stored"
+
+
+def _unusable(raw: Any, problem: str) -> Envelope:
+    text = bytes(raw).decode("utf-8", errors="replace").replace("\0", "\ufffd")
+    return Envelope(None, None, None, text, problem)
+
+
+def _salvage(body: bytes, error: Exception) -> list[memoryview]:
+    """The array's elements, when it is JSON but one element is beyond the fast decoder.
+
+    Such elements: a lone surrogate escape, NaN, a nesting bomb. Anything else is no JSON: PageUnreadable.
+    """
+    elements = _split(body)
+    if elements is None:
+        raise PageUnreadable(
+            "A page of the provider's answer is no JSON array of records.",
+            hint="If it happens again, report it to the provider with the time of the run.",
+        ) from error
+    if not all(_is_json(element) for element in elements):
+        raise PageUnreadable("A page of the provider's answer is damaged JSON.") from error
+    return elements
+
+
+def _is_json(element: memoryview) -> bool:
+    try:
+        json.loads(bytes(element).decode("utf-8", errors="replace"))
+    except RecursionError:
+        return True  # its brackets close; how deep they go is that record's problem
+    except ValueError:
+        return False
+    return True
+
+
+def _split(body: bytes) -> list[memoryview] | None:
+    """Top-level elements of a JSON array by counting brackets; None when they do not close as one array."""
+    view, text = memoryview(body), body.strip()
+    if not text.startswith(b"[") or not text.endswith(b"]"):
+        return None
+    elements, depth, start = [], 0, 0
+    for match in _TOKEN.finditer(body):
+        mark = match.group()
+        if mark in (b"[", b"{"):
+            depth += 1
+            start = match.end() if depth == 1 else start
+        elif mark == b"," and depth == 1:
+            elements.append(view[start : match.start()])
+            start = match.end()
+        elif mark in (b"]", b"}"):
+            depth -= 1
+            if depth == 0:
+                elements.append(view[start : match.start()])
+                return elements if not body[match.end() :].strip() else None
+    return None

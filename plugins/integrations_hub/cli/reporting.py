@@ -1,0 +1,39 @@
+"""How a command ends when something is wrong: a sentence, what to do, an exit code; never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from integrations_hub.cli.shutdown import StopRequested
+from integrations_hub.errors import HubError
+
+
+class ReportingGroup(TyperGroup):
+    """The group of all commands: turns every HubError into text on stderr. HUB_DEBUG=true shows the traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except StopRequested as stop:
+            tell(str(stop))
+            raise typer.Exit(stop.exit_code) from None
+        except KeyboardInterrupt:
+            tell("Stopped by Ctrl-C.")
+            raise typer.Exit(130) from None
+        except HubError as error:
+            if os.environ.get("HUB_DEBUG", "").lower() == "true":
+                raise
+            tell(f"{error.code}: {error.message}")
+            tell(f"What to do: {error.hint}")
+            raise typer.Exit(1) from None
+
+
+def tell(text: str) -> None:
+    """A line for a person: on stderr, so that stdout stays data."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,46 @@
+"""The local tables a provider object may be loaded into (allowlist; docs/decisions/adding-a-local-entity.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LocalColumn:
+    """A column that a mapping may fill. `max_length` in characters keeps values within index limits."""
+
+    name: str
+    kind: str  # text | day | status
+    max_length: int = 1000
+
+
+@dataclass(frozen=True)
+class LocalEntity:
+    """`columns` in the order in which mapped rows carry them."""
+
+    key: str
+    columns: tuple[LocalColumn, ...]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names in the order of mapped rows."""
+        return tuple(column.name for column in self.columns)
+
+
+PROJECT = LocalEntity(
+    "project",
+    (
+        LocalColumn("project_number", "text", 255),
+        LocalColumn("name", "text", 2000),
+        LocalColumn("client", "text"),
+        LocalColumn("status", "status", 100),
+        LocalColumn("start_date", "day"),
+        LocalColumn("end_date", "day"),
+        LocalColumn("lead", "text"),
+        LocalColumn("notes", "text", 1_000_000),
+        LocalColumn("bqe_client_name", "text"),
+        LocalColumn("bqe_client_id", "text", 255),
+    ),
+)
+
+LOCAL_ENTITIES = {PROJECT.key: PROJECT}

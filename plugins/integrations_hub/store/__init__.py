@@ -1,0 +1,1 @@
+"""The only place with SQL (queries/<noun>.sql), on psycopg 3."""

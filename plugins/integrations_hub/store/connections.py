@@ -1,0 +1,94 @@
+"""Hub connections without their secrets (those are in tokens.py)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from integrations_hub.domain.connection import Connection
+from integrations_hub.domain.listing import FilterProbe
+from integrations_hub.errors import ConflictingChange, NotFound
+from integrations_hub.store.audit import record
+from integrations_hub.store.database import Database, Row
+from integrations_hub.store.queries import load
+
+_q = load("connections")
+_COLUMNS = tuple(field.name for field in fields(Connection))
+
+
+class PostgresConnectionStore:
+    """Fulfils ports.ConnectionStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
+        self,
+        *,
+        provider_key: str,
+        key: str,
+        label: str,
+        environment: str,
+        actor: str,
+        request_id: str | None,
+    ) -> Connection:
+        """A connection that nobody authorised yet. Raises ConflictingChange when the key is taken."""
+        values = {
+            "provider_key": provider_key,
+            "key": key,
+            "label": label,
+            "environment": environment,
+        }
+        try:
+            with self._database.transaction() as tx:
+                row = tx.execute(_q.create, values).fetchone()
+                record(
+                    tx,
+                    actor=actor,
+                    action="connection.created",
+                    target=f"connection:{provider_key}:{key}",
+                    detail={"label": label, "environment": environment},
+                    request_id=request_id,
+                )
+        except psycopg.errors.UniqueViolation as error:
+            raise ConflictingChange(
+                f"There is already a connection {key!r} at {provider_key}.",
+                hint="Use that connection, or choose another key.",
+                code="CONNECTION_EXISTS",
+            ) from error
+        return _connection(row, key)
+
+    def get(self, provider_key: str, key: str) -> Connection:
+        """Raises NotFound."""
+        row = self._database.row(_q.get, {"provider_key": provider_key, "key": key})
+        return _connection(row, f"{key!r} at {provider_key}")
+
+    def by_id(self, connection_id: int) -> Connection:
+        """Raises NotFound."""
+        return _connection(
+            self._database.row(_q.by_id, {"connection_id": connection_id}), str(connection_id)
+        )
+
+    def list(self, provider_key: str | None = None) -> list[Connection]:
+        """By provider and key."""
+        rows = self._database.rows(_q.list_all, {"provider_key": provider_key})
+        return [_connection(row, "") for row in rows]
+
+    def save_probe(self, connection_id: int, object_key: str, probe: FilterProbe) -> None:
+        """Remember what a probe of the server-side filter found."""
+        self._database.execute(
+            _q.save_probe,
+            {
+                "connection_id": connection_id,
+                "object_key": object_key,
+                "probe": Jsonb(asdict(probe)),
+            },
+        )
+
+
+def _connection(row: Row | None, name: str) -> Connection:
+    if row is None:
+        raise NotFound(f"There is no connection {name}.", code="CONNECTION_UNKNOWN")
+    return Connection(**{column: row[column] for column in _COLUMNS})

@@ -1,0 +1,132 @@
+"""How the Hub talks to its PostgreSQL: short transactions on psycopg 3 connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable
+
+# trust.md 3.2: a frozen holder with an open transaction must not block a take-over for long.
+_SESSION = (
+    "SET search_path = hub, public; SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '15s'; "
+    "SET lock_timeout = '10s'; SET statement_timeout = '60s'; "
+    # tables grow from empty within one session: a plan kept from the start would be quadratic
+    "SET plan_cache_mode = force_custom_plan"
+)
+_KEEPALIVE = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20000,
+}
+_UNUSABLE = (
+    "28",
+    "3D",
+    "3F",
+    "42",
+)  # SQLSTATE classes: authorisation, no database, no schema, no table
+Row = dict[str, Any]
+Connection = psycopg.Connection[Row]
+
+
+class Database:
+    """Hands out one lazily opened session per Database object; not for use by two threads at once.
+
+    `connect` opens a fresh session (a task passes PostgresHook, everything else a URL).
+    """
+
+    def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
+        self._connect = connect
+        self._session: Connection | None = None
+
+    @staticmethod
+    def from_url(url: str, connect_timeout_s: int = 5) -> Database:
+        """Sessions on the database that `url` (postgresql://...) names."""
+        def connect() -> psycopg.Connection[Any]:
+            return psycopg.connect(url, connect_timeout=connect_timeout_s, **_KEEPALIVE)  # type: ignore[arg-type]
+
+        return Database(connect)
+
+    def fork(self) -> Database:
+        """A Database of its own session at the same place, for another thread or purpose."""
+        return Database(self._connect)
+
+    def session(self) -> Connection:
+        """The open session, in autocommit mode; a broken one is replaced."""
+        if self._session is None or self._session.closed or self._session.broken:
+            self._session = self._open()
+        return self._session
+
+    def _open(self) -> Connection:
+        try:
+            session = self._connect()
+        except psycopg.OperationalError as error:
+            raise _unreachable(error) from error
+        session.autocommit = True
+        session.row_factory = dict_row
+        session.execute(_SESSION)
+        return session
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction: commits at the end, rolls back on any error."""
+        session = self.session()
+        try:
+            with session.transaction():
+                yield session
+        except psycopg.OperationalError as error:
+            raise _unreachable(error) from error
+
+    def rows(self, sql: str, params: dict[str, Any] | None = None) -> list[Row]:
+        """All rows of one statement in its own transaction."""
+        with self.transaction() as tx:
+            return tx.execute(sql, params).fetchall()
+
+    def row(self, sql: str, params: dict[str, Any] | None = None) -> Row | None:
+        """The first row, or None when the statement returned none."""
+        with self.transaction() as tx:
+            return tx.execute(sql, params).fetchone()
+
+    def execute(self, sql: str, params: dict[str, Any] | None = None) -> int:
+        """Rows affected by one statement in its own transaction."""
+        with self.transaction() as tx:
+            return tx.execute(sql, params).rowcount
+
+    def batch(self, sql: str, params: dict[str, Any] | None = None) -> list[Row]:
+        """Several statements as one transaction in one round trip; the rows of the last one."""
+        try:
+            cursor = psycopg.ClientCursor(self.session(), row_factory=dict_row)
+            cursor.execute(sql, params)
+            while cursor.nextset():
+                pass
+            return cursor.fetchall()
+        except psycopg.OperationalError as error:
+            raise _unreachable(error) from error
+
+    def close(self) -> None:
+        """End the session; the next statement would open a new one."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def _unreachable(error: psycopg.OperationalError) -> DatabaseUnusable | DatabaseUnavailable:
+    """Wrong address or password is for an admin to mend; everything else passes by itself."""
+    state = error.sqlstate or ""
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if (
+        state[:2] in _UNUSABLE
+        or "password authentication failed" in text
+        or "does not exist" in text
+    ):
+        return DatabaseUnusable(f"The Hub's database refused us: {text}")
+    return DatabaseUnavailable(
+        f"The Hub's database did not answer: {text}",
+        retry_after_s=5,
+        hint="Check that PostgreSQL runs and that HUB_DATABASE_URL names it; it is tried again by itself.",
+    )

@@ -1,0 +1,190 @@
+"""What a stage may write inside one fenced transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from integrations_hub.domain.run import Run
+from integrations_hub.ports import StagedRecord
+from integrations_hub.store.database import Connection
+from integrations_hub.store.queries import load
+
+_q = load("sync")
+_entity_q = {"project": load("project_changes")}
+
+
+class FencedTransaction:
+    """Made by PostgresSyncStore.fenced only: its first statement checked and renewed the fence."""
+
+    def __init__(self, tx: Connection, run: Run, fence: int) -> None:
+        self._tx = tx
+        self._run = run
+        self._fence = fence
+        self._names = {
+            "run_id": run.id,
+            "fence": fence,
+            "provider_key": run.provider_key,
+            "object_key": run.object_key,
+            "connection_id": run.connection_id,
+        }
+
+    def _execute(self, sql: str, **params: Any) -> Any:
+        return self._tx.execute(sql, {**self._names, **params})
+
+    def _count(self, sql: str, **params: Any) -> int:
+        row = self._execute(sql, **params).fetchone()
+        return int(row["n"])
+
+    # --- plan ---
+
+    def pin_plan(
+        self, plan: Mapping[str, Any], mark_from: datetime | None, rule_revision: int
+    ) -> None:
+        """Pin what plan decided on the run row."""
+        self._execute(
+            _q.pin_plan, plan=_json(plan), mark_from=mark_from, rule_revision=rule_revision
+        )
+
+    # --- fetch ---
+
+    def save_page(
+        self, page_no: int, records: Sequence[StagedRecord], digest: str, children: int
+    ) -> None:
+        """Staged records and ledger row of one page."""
+        run_id = self._run.id
+        with self._tx.cursor().copy(_q.copy_records) as copy:
+            for r in records:
+                stamp = r.updated_at.isoformat() if r.updated_at else None
+                copy.write_row(
+                    (run_id, page_no, r.n, r.external_id, r.parent_id, stamp, r.payload, r.flag)
+                )
+        self._execute(
+            _q.save_page, page_no=page_no, n=len(records), children=children, digest=digest
+        )
+
+    def save_listing(self, listing: Mapping[str, Any], *, requests: int) -> None:
+        """Progress of fetch on the run row."""
+        self._execute(_q.save_listing, listing=_json(listing), requests=requests)
+
+    def clear_staging(self) -> None:
+        """Forget everything this run staged."""
+        self._execute(_q.clear_records)
+        self._execute(_q.clear_pages)
+
+    def save_witness(self, witness: Mapping[str, Any], mark_to: datetime | None) -> None:
+        """The logged witness of the unlogged staging."""
+        self._execute(_q.save_witness, witness=_json(witness), mark_to=mark_to)
+
+    def add_warnings(self, warnings: Sequence[str]) -> None:
+        """Add to the run's warnings, each once."""
+        if warnings:
+            self._execute(_q.add_warnings, warnings=_json(list(warnings)))
+
+    # --- filter_parents ---
+
+    def filter_parents(self) -> dict[str, int]:
+        """Flag duplicates and children; returns children, duplicates, out_of_scope, roots and malformed."""
+        self._execute(_q.unflag)
+        duplicates = self._execute(_q.flag_duplicates).rowcount
+        children = self._execute(_q.flag_children).rowcount
+        self._execute(_q.save_parents, children=children)
+        return {
+            "children": children,
+            "duplicates": duplicates,
+            "out_of_scope": self._count(_q.count_out_of_scope),
+            "roots": self._count(_q.count_roots),
+            "malformed": self._count(_q.count_malformed),
+        }
+
+    # --- map_fields ---
+
+    def save_changes(
+        self, *, local_entity: str, mapped: Sequence[str], client_policy: str, auto_create: bool
+    ) -> dict[str, int]:
+        """Turn this session's mapped rows into the change set; counts per action plus unchanged."""
+        queries = _entity_q[local_entity]
+        self._tx.execute("SET LOCAL statement_timeout = '10min'")
+        self._execute(_q.drop_changes)
+        self._execute(queries.analyze_mapped)
+        self._execute(
+            queries.save_changes,
+            mapped=list(mapped),
+            client_policy=client_policy,
+            auto_create=auto_create,
+        )
+        self._execute(_q.resolve_quarantine)
+        counts = {row["action"]: int(row["n"]) for row in self._execute(queries.change_counts)}
+        touched = sum(n for action, n in counts.items() if action != "out_of_scope")
+        counts["unchanged"] = self._count(queries.mapped_count) - touched
+        return counts
+
+    def save_plan_counts(self, *, unchanged: int, rejected: int, review: int) -> None:
+        """The change set is whole; what it counted goes to the run row."""
+        self._execute(_q.save_plan_counts, unchanged=unchanged, rejected=rejected, review=review)
+
+    def quarantine(self, rejects: Sequence[Mapping[str, str]]) -> None:
+        """`rejects`: external_id, code, reason, pointer; never a value."""
+        if rejects:
+            cursor = self._tx.cursor()
+            cursor.executemany(_q.quarantine, [{**self._names, **reject} for reject in rejects])
+
+    # --- upsert ---
+
+    def apply_chunk(
+        self,
+        chunk_no: int,
+        first_seq: int,
+        last_seq: int,
+        *,
+        local_entity: str,
+        mapped: Sequence[str],
+        client_policy: str,
+        key_prefix: str,
+    ) -> dict[str, int]:
+        """Projects, links, counters and ledger row of one chunk of the change set."""
+        queries = _entity_q[local_entity]
+        common = {
+            "first_seq": first_seq,
+            "last_seq": last_seq,
+            "client_policy": client_policy,
+            "mapped": list(mapped),
+            "key_prefix": key_prefix,
+        }
+        created = self._execute(queries.create_chunk, **common).rowcount
+        updated = self._execute(queries.update_chunk, **common).rowcount
+        updated += self._execute(queries.out_of_scope_chunk, **common).rowcount
+        self._execute(
+            _q.save_chunk,
+            chunk_no=chunk_no,
+            first_seq=first_seq,
+            last_seq=last_seq,
+            created=created,
+            updated=updated,
+        )
+        self._execute(_q.add_counts, created=created, updated=updated)
+        return {"created": created, "updated": updated}
+
+    # --- finish ---
+
+    def move_mark(self, mark: datetime | None, generation: int) -> None:
+        """Move the high-water mark of the run's connection and object."""
+        self._execute(_q.move_mark, mark=mark, generation=generation)
+
+    def close(
+        self,
+        state: str,
+        *,
+        code: str | None = None,
+        text: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        """End the run and give the lease back."""
+        self._execute(_q.close_run, state=state, code=code, text=text, hint=hint)
+        self._execute(_q.release, key=self._run.lease_key)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)

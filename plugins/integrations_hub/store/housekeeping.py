@@ -1,0 +1,83 @@
+"""What the housekeeping Dag and the parser write: ends of silent runs, purges, heartbeats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from integrations_hub.store.database import Database
+from integrations_hub.store.queries import load
+
+_BROKEN = "dag_broken:"
+
+
+@dataclass(frozen=True)
+class SilentRun:
+    """An open run that shows no life here; whether its Dag run lives, Airflow knows."""
+
+    id: int
+    dag_id: str
+    dag_run_id: str
+
+
+class HousekeepingStore:
+    """Every statement is safe to repeat and to run beside itself."""
+
+    def __init__(self, database: Database, batch: int = 50_000) -> None:
+        self._database = database
+        self._batch = batch
+        self._sql = load("housekeeping")
+
+    def silent_runs(self) -> list[SilentRun]:
+        """Open runs without a living lease, at least 15 minutes old."""
+        return [SilentRun(**row) for row in self._database.rows(self._sql.silent_runs)]
+
+    def close_lost(self, run_id: int) -> int:
+        """End the run as lost and fence off whatever is left of it; 0 when it ended or lives meanwhile."""
+        with self._database.transaction() as tx:
+            if tx.execute(self._sql.close_lost, {"run_id": run_id}).rowcount == 0:
+                return 0
+            tx.execute(self._sql.free_lease, {"run_id": run_id})
+            return 1
+
+    def purge(self) -> dict[str, int]:
+        """Delete what nobody reads any more; rows per kind."""
+        return {
+            name: self._purge(statement)
+            for name, statement in (
+                ("staged_records", self._sql.purge_records),
+                ("staged_pages", self._sql.purge_pages),
+                ("oauth_flows", self._sql.purge_flows),
+                ("requests_in_flight", self._sql.purge_inflight),
+            )
+        }
+
+    def _purge(self, statement: str) -> int:
+        """Delete in batches: each is far from the session's statement timeout."""
+        total = 0
+        while True:
+            deleted = self._database.execute(statement, {"batch": self._batch})
+            total += deleted
+            if deleted < self._batch:
+                return total
+
+    def beat(self, name: str, detail: Mapping[str, Any]) -> None:
+        """Show life: the row's `at` is now."""
+        self._database.execute(self._sql.beat, {"name": name, "detail": json.dumps(dict(detail))})
+
+    def report_broken(self, broken: Mapping[int, str]) -> None:
+        """Rows `dag_broken:<rule id>` for exactly these rules; an unchanged row keeps its `at`."""
+        errors = {f"{_BROKEN}{rule_id}": error for rule_id, error in broken.items()}
+        rows = self._database.rows(self._sql.broken_now)
+        known = {row["name"]: row["error"] for row in rows}
+        if known == errors:
+            return
+        with self._database.transaction() as tx:
+            tx.execute(self._sql.forget_broken, {"names": list(errors)})
+            for name, error in errors.items():
+                if known.get(name) != error:
+                    tx.execute(
+                        self._sql.beat, {"name": name, "detail": json.dumps({"error": error})}
+                    )

@@ -1,0 +1,218 @@
+-- name: acquire
+-- Takes the lease of a key; also true for the run that holds it. `was` is who held it before.
+WITH before AS (SELECT run_id FROM hub.integration_lease WHERE key = %(key)s FOR UPDATE)
+UPDATE hub.integration_lease l
+   SET fence = fence + 1, run_id = %(run_id)s, stage = 'plan', taken_at = CASE WHEN l.run_id = %(run_id)s THEN l.taken_at ELSE clock_timestamp() END,
+       expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s)
+  FROM before
+ WHERE l.key = %(key)s AND (l.expires_at < clock_timestamp() OR l.run_id = %(run_id)s)
+RETURNING l.fence, before.run_id AS was;
+
+-- name: make_lease
+-- The row of a key that was never leased.
+INSERT INTO hub.integration_lease (key) VALUES (%(key)s) ON CONFLICT (key) DO NOTHING;
+
+-- name: lease_holder
+-- Who holds the lease now.
+SELECT run_id, taken_at FROM hub.integration_lease WHERE key = %(key)s AND expires_at >= clock_timestamp() AND run_id IS NOT NULL;
+
+-- name: close_taken_over
+-- The run whose lapsed lease was taken over is lost.
+UPDATE hub.integration_run
+   SET state = 'lost', ended_at = clock_timestamp(), error_code = 'RUN_LOST', error_text = 'Run ' || %(by)s::text || ' took over its lapsed lease.',
+       error_hint = 'Nothing to do: the run that took over does the work.'
+ WHERE id = %(run_id)s AND ended_at IS NULL;
+
+-- name: enter_stage
+-- Raises the fence for this try of a stage: whatever an earlier try or stage still writes is refused.
+UPDATE hub.integration_lease
+   SET fence = fence + 1, stage = %(stage)s, expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s)
+ WHERE key = %(key)s AND run_id = %(run_id)s
+RETURNING fence;
+
+-- name: note_stage
+-- The run row follows its lease; a new try of a stage starts without the error of the last one.
+UPDATE hub.integration_run
+   SET stage = %(stage)s, fence = %(fence)s, state = 'running', started_at = coalesce(started_at, clock_timestamp()),
+       error_code = CASE WHEN %(keep_error)s THEN error_code END, error_text = CASE WHEN %(keep_error)s THEN error_text END,
+       error_hint = CASE WHEN %(keep_error)s THEN error_hint END
+ WHERE id = %(run_id)s AND ended_at IS NULL;
+
+-- name: check_fence
+-- First statement of every write transaction: locks the lease row, so no take-over slips in before our commit.
+UPDATE hub.integration_lease SET expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s)
+ WHERE key = %(key)s AND run_id = %(run_id)s AND fence = %(fence)s
+RETURNING fence;
+
+-- name: release
+-- Gives the lease back.
+UPDATE hub.integration_lease SET expires_at = '-infinity', run_id = NULL, stage = NULL WHERE key = %(key)s AND fence = %(fence)s;
+
+-- name: note_error
+-- What a stage failed of, for finish to close the run with; refused for an older try.
+UPDATE hub.integration_run SET error_code = %(code)s, error_text = %(text)s, error_hint = %(hint)s
+ WHERE id = %(run_id)s AND fence = %(fence)s AND ended_at IS NULL;
+
+-- name: close_run
+-- Ends the run.
+UPDATE hub.integration_run
+   SET state = %(state)s, stage = 'finish', ended_at = clock_timestamp(), error_code = %(code)s, error_text = %(text)s, error_hint = %(hint)s
+ WHERE id = %(run_id)s AND ended_at IS NULL;
+
+-- name: pin_plan
+-- What plan decided, for every later stage.
+UPDATE hub.integration_run
+   SET plan = %(plan)s::jsonb, mark_from = %(mark_from)s, rule_revision = %(rule_revision)s
+ WHERE id = %(run_id)s;
+
+-- name: copy_records
+-- Staged records of a page.
+COPY hub.sync_record (run_id, page_no, n, external_id, parent_id, updated_at, payload, flag) FROM STDIN;
+
+-- name: save_page
+-- The page's ledger row.
+INSERT INTO hub.sync_page (run_id, page_no, n, children, digest, fence)
+VALUES (%(run_id)s, %(page_no)s, %(n)s, %(children)s, %(digest)s, %(fence)s);
+
+-- name: save_listing
+-- Progress of fetch: where a retry resumes, and what the run page shows.
+UPDATE hub.integration_run
+   SET listing = %(listing)s::jsonb, requests = %(requests)s,
+       pages = (SELECT count(*) FROM hub.sync_page WHERE run_id = %(run_id)s),
+       records = (SELECT coalesce(sum(n), 0) FROM hub.sync_page WHERE run_id = %(run_id)s)
+ WHERE id = %(run_id)s;
+
+-- name: clear_records
+-- Forget what this run staged.
+DELETE FROM hub.sync_record WHERE run_id = %(run_id)s;
+
+-- name: clear_pages
+-- Forget the page ledger of this run.
+DELETE FROM hub.sync_page WHERE run_id = %(run_id)s;
+
+-- name: save_witness
+-- The logged witness of the unlogged staging (rule 3 of a run) and the mark that finish may move to.
+UPDATE hub.integration_run SET witness = %(witness)s::jsonb, mark_to = %(mark_to)s WHERE id = %(run_id)s;
+
+-- name: add_warnings
+-- Warnings, each once.
+UPDATE hub.integration_run
+   SET warnings = (SELECT coalesce(jsonb_agg(DISTINCT w), '[]') FROM jsonb_array_elements(warnings || %(warnings)s::jsonb) AS w)
+ WHERE id = %(run_id)s;
+
+-- name: pages
+-- The page ledger in order.
+SELECT page_no, n, digest FROM hub.sync_page WHERE run_id = %(run_id)s ORDER BY page_no;
+
+-- name: staged_since
+-- What is staged from a stamp on: the same record with the same stamp is not staged twice.
+SELECT external_id, updated_at FROM hub.sync_record WHERE run_id = %(run_id)s AND updated_at >= %(stamp)s;
+
+-- name: staged_summary
+-- Records, distinct records (one without an id counts as one), greatest stamp up to a limit.
+SELECT count(*) AS records, count(DISTINCT external_id) + count(*) FILTER (WHERE external_id IS NULL) AS distinct_ids,
+       max(updated_at) FILTER (WHERE updated_at <= %(stamp_limit)s) AS newest
+  FROM hub.sync_record WHERE run_id = %(run_id)s;
+
+-- name: roots
+-- Records to map, in order, a batch at a time.
+SELECT page_no, n, external_id, updated_at, payload FROM hub.sync_record
+ WHERE run_id = %(run_id)s AND (page_no, n) > (%(page_no)s, %(n)s) AND flag IS NULL
+ ORDER BY page_no, n LIMIT %(limit)s;
+
+-- name: malformed
+-- Records that fetch could not even identify.
+SELECT page_no, n, external_id, payload, flag FROM hub.sync_record
+ WHERE run_id = %(run_id)s AND flag LIKE 'malformed:%%' ORDER BY page_no, n;
+
+-- name: unflag
+-- filter_parents may run twice: it starts from what fetch left.
+UPDATE hub.sync_record SET flag = NULL WHERE run_id = %(run_id)s AND flag IN ('child', 'duplicate');
+
+-- name: flag_duplicates
+-- Of several versions of a record the newest stamp wins, then the later place in the listing.
+UPDATE hub.sync_record r SET flag = 'duplicate'
+  FROM (SELECT ctid, row_number() OVER (PARTITION BY external_id ORDER BY updated_at DESC NULLS LAST, page_no DESC, n DESC) AS version
+          FROM hub.sync_record WHERE run_id = %(run_id)s AND external_id IS NOT NULL) AS d
+ WHERE r.ctid = d.ctid AND d.version > 1;
+
+-- name: flag_children
+-- Only top-level records are synced, whatever the provider's own filter did.
+UPDATE hub.sync_record SET flag = 'child'
+ WHERE run_id = %(run_id)s AND parent_id IS NOT NULL AND flag IS DISTINCT FROM 'duplicate';
+
+-- name: count_out_of_scope
+-- Linked local rows whose record now has a parent.
+SELECT count(*) AS n FROM hub.sync_record r
+  JOIN hub.integration_external_link l ON l.provider_key = %(provider_key)s AND l.object_type = %(object_key)s
+       AND l.connection_id = %(connection_id)s AND l.external_id = r.external_id AND l.is_active
+ WHERE r.run_id = %(run_id)s AND r.flag = 'child';
+
+-- name: count_roots
+-- Records that go on to map_fields.
+SELECT count(*) AS n FROM hub.sync_record WHERE run_id = %(run_id)s AND flag IS NULL;
+
+-- name: count_malformed
+-- Top-level records that fetch could not identify.
+SELECT count(*) AS n FROM hub.sync_record WHERE run_id = %(run_id)s AND flag LIKE 'malformed:%%';
+
+-- name: save_parents
+-- The count of dropped children on the run row.
+UPDATE hub.integration_run SET children = %(children)s WHERE id = %(run_id)s;
+
+-- name: change_count
+-- Size of the plan of changes that upsert applies.
+SELECT count(*) AS n FROM hub.sync_change WHERE run_id = %(run_id)s;
+
+-- name: applied
+-- The chunk ledger.
+SELECT chunk_no, first_seq, last_seq FROM hub.sync_chunk WHERE run_id = %(run_id)s ORDER BY chunk_no;
+
+-- name: save_chunk
+-- The chunk's ledger row.
+INSERT INTO hub.sync_chunk (run_id, chunk_no, fence, first_seq, last_seq, created, updated)
+VALUES (%(run_id)s, %(chunk_no)s, %(fence)s, %(first_seq)s, %(last_seq)s, %(created)s, %(updated)s);
+
+-- name: add_counts
+-- Counters of the run move in the transaction of the chunk that they count.
+UPDATE hub.integration_run SET created = created + %(created)s, updated = updated + %(updated)s WHERE id = %(run_id)s;
+
+-- name: drop_changes
+-- A new plan of changes replaces the one of an earlier try (never after a chunk was applied).
+DELETE FROM hub.sync_change WHERE run_id = %(run_id)s;
+
+-- name: save_plan_counts
+-- What map_fields found, and that its plan of changes is whole.
+UPDATE hub.integration_run
+   SET unchanged = %(unchanged)s, rejected = %(rejected)s, review = %(review)s, listing = listing || '{"mapped": true}'
+ WHERE id = %(run_id)s;
+
+-- name: quarantine
+-- A rejected record waits, without its values.
+INSERT INTO hub.quarantine (connection_id, object_key, external_id, run_id, code, reason, pointer)
+VALUES (%(connection_id)s, %(object_key)s, %(external_id)s, %(run_id)s, %(code)s, %(reason)s, %(pointer)s)
+ON CONFLICT (connection_id, object_key, external_id) DO UPDATE
+   SET run_id = excluded.run_id, code = excluded.code, reason = excluded.reason, pointer = excluded.pointer,
+       attempts = hub.quarantine.attempts + 1, last_seen = clock_timestamp(), resolved_at = NULL
+ WHERE hub.quarantine.run_id <> excluded.run_id;
+
+-- name: resolve_quarantine
+-- A quarantined record that maps again has left quarantine.
+UPDATE hub.quarantine q SET resolved_at = clock_timestamp()
+  FROM mapped m
+ WHERE q.connection_id = %(connection_id)s AND q.object_key = %(object_key)s AND q.external_id = m.external_id AND q.resolved_at IS NULL;
+
+-- name: mark
+-- The high-water mark of a connection and object.
+SELECT mark, generation, initial_done_at, resync_required FROM hub.integration_state
+ WHERE connection_id = %(connection_id)s AND object_key = %(object_key)s;
+
+-- name: move_mark
+-- Moved by finish only; never backwards within a generation.
+INSERT INTO hub.integration_state AS s (connection_id, object_key, generation, mark, initial_done_at, fence, run_id)
+VALUES (%(connection_id)s, %(object_key)s, %(generation)s, %(mark)s, clock_timestamp(), %(fence)s, %(run_id)s)
+ON CONFLICT (connection_id, object_key) DO UPDATE
+   SET mark = CASE WHEN excluded.generation > s.generation THEN excluded.mark ELSE greatest(s.mark, excluded.mark) END,
+       generation = greatest(s.generation, excluded.generation),
+       initial_done_at = coalesce(s.initial_done_at, excluded.initial_done_at), fence = excluded.fence, run_id = excluded.run_id,
+       updated_at = clock_timestamp();

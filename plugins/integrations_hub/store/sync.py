@@ -1,0 +1,165 @@
+"""Lease, fence and staging of runs. Only the database's clock is used; every write is fenced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from integrations_hub.domain.run import Run
+from integrations_hub.errors import RunLost
+from integrations_hub.store.database import Database
+from integrations_hub.store.fenced import FencedTransaction
+from integrations_hub.store.queries import load
+
+_q = load("sync")
+_entity_q = {"project": load("project_changes")}
+
+
+class PostgresSyncStore:
+    """One per task try: `mapped` rows live in this object's session."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def acquire(self, run: Run, ttl_s: int) -> bool:
+        """Take the lease of the run's key; True also when this run already holds it.
+
+        The open run whose lapsed lease is taken over is closed as lost in the same transaction.
+        """
+        self._database.execute(_q.make_lease, {"key": run.lease_key})
+        with self._database.transaction() as tx:
+            taken = tx.execute(
+                _q.acquire, {"key": run.lease_key, "run_id": run.id, "ttl_s": ttl_s}
+            ).fetchone()
+            if taken and taken["was"] not in (None, run.id):
+                tx.execute(_q.close_taken_over, {"run_id": taken["was"], "by": run.id})
+        return taken is not None
+
+    def lease_holder(self, key: str) -> tuple[int, datetime] | None:
+        """(run_id, taken_at) while the lease lives."""
+        row = self._database.row(_q.lease_holder, {"key": key})
+        return (row["run_id"], row["taken_at"]) if row else None
+
+    def enter_stage(self, run: Run, stage: str, ttl_s: int) -> int:
+        """Raise the fence for this try of the stage. Raises RunLost when the lease is another's."""
+        with self._database.transaction() as tx:
+            row = tx.execute(
+                _q.enter_stage,
+                {"key": run.lease_key, "run_id": run.id, "stage": stage, "ttl_s": ttl_s},
+            ).fetchone()
+            if row is None:
+                raise RunLost(f"Run {run.id} no longer holds the lease {run.lease_key}.")
+            tx.execute(
+                _q.note_stage,
+                {
+                    "run_id": run.id,
+                    "stage": stage,
+                    "fence": row["fence"],
+                    "keep_error": stage == "finish",
+                },
+            )
+        return int(row["fence"])
+
+    def renew(self, run: Run, fence: int, ttl_s: int) -> None:
+        """Extend the lease. Raises RunLost when the fence moved on."""
+        with self._database.transaction() as tx:
+            check_fence(tx, run, fence, ttl_s)
+
+    @contextmanager
+    def fenced(self, run: Run, fence: int, ttl_s: int) -> Iterator[FencedTransaction]:
+        """A write transaction; raises RunLost before anything is written when the fence moved on."""
+        with self._database.transaction() as tx:
+            check_fence(tx, run, fence, ttl_s)
+            yield FencedTransaction(tx, run, fence)
+
+    def note_error(self, run: Run, fence: int, *, code: str, text: str, hint: str) -> None:
+        """What the stage failed of; refused for an older try and for an ended run."""
+        self._database.execute(
+            _q.note_error,
+            {"run_id": run.id, "fence": fence, "code": code, "text": text, "hint": hint},
+        )
+
+    def state(self, connection_id: int, object_key: str) -> dict[str, Any] | None:
+        """mark, generation, initial_done_at, resync_required of a connection and object."""
+        return self._database.row(
+            _q.mark, {"connection_id": connection_id, "object_key": object_key}
+        )
+
+    def pages(self, run_id: int) -> list[tuple[int, int, str]]:
+        """(page_no, records, digest) in order."""
+        rows = self._database.rows(_q.pages, {"run_id": run_id})
+        return [(row["page_no"], row["n"], row["digest"]) for row in rows]
+
+    def staged_since(self, run_id: int, stamp: datetime) -> set[tuple[str | None, datetime]]:
+        """(external_id, stamp) of what is staged from a stamp on."""
+        rows = self._database.rows(_q.staged_since, {"run_id": run_id, "stamp": stamp})
+        return {(row["external_id"], row["updated_at"]) for row in rows}
+
+    def staged_summary(
+        self, run_id: int, stamp_limit: datetime
+    ) -> tuple[int, int, datetime | None]:
+        """(records, distinct records, greatest stamp not above the limit)."""
+        row = self._database.row(
+            _q.staged_summary, {"run_id": run_id, "stamp_limit": stamp_limit}
+        ) or {"records": 0, "distinct_ids": 0, "newest": None}
+        return row["records"], row["distinct_ids"], row["newest"]
+
+    def roots(
+        self, run_id: int, after: tuple[int, int], limit: int
+    ) -> list[tuple[int, int, str, datetime | None, str]]:
+        """Unflagged records after (page_no, n): (page_no, n, external_id, updated_at, payload)."""
+        rows = self._database.rows(
+            _q.roots, {"run_id": run_id, "page_no": after[0], "n": after[1], "limit": limit}
+        )
+        return [
+            (row["page_no"], row["n"], row["external_id"], row["updated_at"], row["payload"])
+            for row in rows
+        ]
+
+    def malformed(self, run_id: int) -> list[tuple[str | None, str, str]]:
+        """(external_id, payload, problem) of records that fetch could not identify."""
+        rows = self._database.rows(_q.malformed, {"run_id": run_id})
+        return [
+            (row["external_id"], row["payload"], row["flag"].partition(":")[2].strip())
+            for row in rows
+        ]
+
+    def begin_mapped(self, local_entity: str) -> None:
+        """An empty session-local table for mapped rows."""
+        queries = _entity_q[local_entity]
+        with self._database.transaction() as tx:
+            tx.execute(queries.drop_mapped)
+            tx.execute(queries.begin_mapped)
+
+    def add_mapped(self, local_entity: str, rows: Iterable[Sequence[Any]]) -> None:
+        """(page_no, n, external_id, source_updated_at, raw_status, *columns of the entity)."""
+        with (
+            self._database.transaction() as tx,
+            tx.cursor().copy(_entity_q[local_entity].copy_mapped) as copy,
+        ):
+            for row in rows:
+                copy.write_row(row)
+
+    def change_count(self, run_id: int) -> int:
+        """Size of the run's change set."""
+        row = self._database.row(_q.change_count, {"run_id": run_id})
+        return int(row["n"]) if row else 0
+
+    def chunks(self, run_id: int) -> list[tuple[int, int, int]]:
+        """(chunk_no, first_seq, last_seq) applied so far, in order."""
+        rows = self._database.rows(_q.applied, {"run_id": run_id})
+        return [(row["chunk_no"], row["first_seq"], row["last_seq"]) for row in rows]
+
+
+def check_fence(tx: Any, run: Run, fence: int, ttl_s: int) -> None:
+    """Lock and renew the lease row; raises RunLost when fence or holder differ."""
+    row = tx.execute(
+        _q.check_fence,
+        {"key": run.lease_key, "run_id": run.id, "fence": fence, "ttl_s": ttl_s},
+    ).fetchone()
+    if row is None:
+        raise RunLost(
+            f"Run {run.id} was overtaken on {run.lease_key}: fence {fence} is no longer valid.",
+        )

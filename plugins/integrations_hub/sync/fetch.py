@@ -1,0 +1,203 @@
+"""fetch: pages through the provider into staging; a retry resumes after the last committed page."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from integrations_hub.catalog.metadata import ObjectMeta
+from integrations_hub.catalog.records import envelope_decoder
+from integrations_hub.catalog.registry import Registry
+from integrations_hub.domain.connection import Connection
+from integrations_hub.domain.listing import ListQuery
+from integrations_hub.domain.run import Run
+from integrations_hub.failpoints import hit
+from integrations_hub.ports import (
+    ConnectionStore,
+    HttpClient,
+    ObjectClient,
+    RunStore,
+    StagedRecord,
+    SyncStore,
+)
+from integrations_hub.sync.full_listing import FullListing
+from integrations_hub.sync.pinned import Pinned
+from integrations_hub.sync.stage import Stage, enter
+from integrations_hub.sync.stamp_listing import StampListing
+
+_FUTURE = timedelta(minutes=5)  # a stamp further ahead is applied but does not move the mark
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One listing under way: what both kinds of listing need to read and save pages."""
+
+    stage: Stage
+    client: ObjectClient
+    http: HttpClient
+    query: ListQuery
+    page_size: int
+    pages_ahead: int
+    precision_s: int
+    decode: Callable[[bytes], list[Any]]
+    listing: dict[str, Any]
+
+    def staged(self, page_no: int, body: bytes) -> list[StagedRecord]:
+        """Decode one page."""
+        return [
+            StagedRecord(
+                page_no=page_no,
+                n=n,
+                external_id=record.external_id,
+                parent_id=record.parent_id,
+                updated_at=record.updated_at,
+                payload=record.payload,
+                flag=f"malformed: {record.problem}" if record.problem else None,
+            )
+            for n, record in enumerate(self.decode(body))
+        ]
+
+    def save(self, page_no: int, body: bytes, records: list[StagedRecord]) -> None:
+        """One page, one transaction: fence, staged records, page ledger, progress."""
+        hit("fetched")
+        children = sum(record.parent_id is not None for record in records)
+        digest = hashlib.sha256(body).hexdigest()[:32]
+        self.listing["next_page"] = page_no + 1
+        with self.stage.write() as tx:
+            hit("fence_checked")
+            tx.save_page(page_no, records, digest, children)
+            tx.save_listing(self.listing, requests=self.sent())
+            hit("before_commit")
+        hit("after_commit")
+        self.stage.log("page_fetched", page=page_no, records=len(records), children=children)
+
+    def restart(self) -> None:
+        """Forget what is staged; the listing begins again."""
+        with self.stage.write() as tx:
+            tx.clear_staging()
+            tx.save_listing(self.listing, requests=self.sent())
+
+    def note(self) -> None:
+        """Save the progress without a page."""
+        with self.stage.write() as tx:
+            tx.save_listing(self.listing, requests=self.sent())
+
+    def sent(self) -> int:
+        """Requests of this run so far, those of earlier tries included."""
+        return int(self.listing.get("requests_before", 0)) + self.http.requests
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """`http_for(run, connection, heartbeat)` opens the authorised client of the run's connection."""
+
+    store: SyncStore
+    runs: RunStore
+    connections: ConnectionStore
+    registry: Registry
+    http_for: Callable[[Run, Connection, Callable[[], None]], HttpClient]
+    client_for: Callable[[ObjectMeta, str, HttpClient], ObjectClient]
+    page_size: int | None = None
+
+    def run(self, run_id: int) -> dict[str, Any]:
+        """Stage every record of the run's listing; returns pages, records and requests."""
+        with enter(self.store, self.runs, run_id, "fetch") as stage:
+            if stage.run.witness is not None:
+                return _summary(stage.run.witness, stage.run.requests)
+            reading = self._open(stage)
+            if reading.query.by_stamp:
+                StampListing(reading).read()
+            else:
+                FullListing(reading).read()
+            return self._witness(reading)
+
+    def _open(self, stage: Stage) -> Reading:
+        run = stage.run
+        provider = self.registry.get_provider(run.provider_key)
+        obj = provider.objects[run.object_key]
+        pinned = Pinned.of(run)
+        connection = self.connections.by_id(run.connection_id)
+        http = self.http_for(run, connection, _in_this_thread(stage.renew))
+        listing = self._resume(stage, run)
+        probe = connection.filter_probes.get(obj.key, {})
+        cap = int(probe.get("page_size") or provider.paging.max_size)
+        full = pinned.listing == "full"
+        parent_only = obj.parent_only is not None and bool(probe.get("verified"))
+        listing["parent_filter_used"] = parent_only
+        # A filter never tried is probed by a full listing: it reads everything and so can prove it.
+        listing["probe_filter"] = full and obj.parent_only is not None and not probe
+        return Reading(
+            stage=stage,
+            client=self.client_for(obj, provider.key, http),
+            http=http,
+            query=ListQuery(
+                fields=_fields(obj, pinned),
+                by_stamp=not full,
+                since=pinned.since,
+                until=pinned.until and pinned.until + timedelta(seconds=obj.cursor_precision_s),
+                parent_only=parent_only,
+            ),
+            page_size=min(self.page_size or provider.paging.size, cap, provider.paging.max_size),
+            pages_ahead=provider.rate_limits.max_concurrent,
+            precision_s=obj.cursor_precision_s,
+            decode=envelope_decoder(obj),
+            listing=listing,
+        )
+
+    def _resume(self, stage: Stage, run: Run) -> dict[str, Any]:
+        """Where the last try stopped; from the start when PostgreSQL lost the staging meanwhile."""
+        listing = dict(run.listing)
+        listing["requests_before"] = run.requests
+        pages = self.store.pages(run.id)
+        if len(pages) != run.pages or sum(page[1] for page in pages) != run.records:
+            stage.log("staging_restarted", pages=len(pages), expected=run.pages)
+            listing = {"requests_before": run.requests}
+            with stage.write() as tx:
+                tx.clear_staging()
+        return listing
+
+    def _witness(self, reading: Reading) -> dict[str, Any]:
+        run = reading.stage.run
+        now = _stamp(reading.listing.get("provider_now"))
+        started = _stamp(reading.listing.get("provider_started"))
+        limit = now + _FUTURE if now else datetime.max
+        if not reading.query.by_stamp and started is not None:
+            limit = started  # what changed while we read is read again next time
+        records, _, newest = self.store.staged_summary(run.id, limit)
+        pages = self.store.pages(run.id)
+        witness = {"pages": len(pages), "records": records, "digest": digest_of(pages)}
+        with reading.stage.write() as tx:
+            tx.save_listing(reading.listing, requests=reading.sent())
+            tx.save_witness(witness, newest)
+        return _summary(witness, reading.sent())
+
+
+def _in_this_thread(renew: Callable[[], None]) -> Callable[[], None]:
+    """The stage's database session belongs to one thread; pages ahead leave the lease to it."""
+    owner = threading.get_ident()
+    return lambda: renew() if threading.get_ident() == owner else None
+
+
+def digest_of(pages: list[tuple[int, int, str]]) -> str:
+    """One digest over the page ledger."""
+    text = "\n".join(f"{number}:{n}:{digest}" for number, n, digest in pages)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _fields(obj: ObjectMeta, pinned: Pinned) -> tuple[str, ...]:
+    """Identity, hierarchy, cursor and what the mapping reads; nothing else leaves the provider."""
+    identity = [field.key for field in obj.fields.values() if field.identity]
+    hierarchy = [obj.hierarchy.parent_key] if obj.hierarchy else []
+    return tuple(dict.fromkeys([*identity, *hierarchy, obj.cursor_field, *pinned.sources]))
+
+
+def _stamp(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _summary(witness: dict[str, Any], requests: int) -> dict[str, Any]:
+    return {"pages": witness["pages"], "records": witness["records"], "requests": requests}

@@ -1,0 +1,122 @@
+"""map_fields: records become local rows, compared with what is there; the difference is the change set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from integrations_hub.catalog.records import payload_decoder
+from integrations_hub.catalog.registry import Registry
+from integrations_hub.domain.local_entity import LOCAL_ENTITIES
+from integrations_hub.domain.mapping import MappedRecord, compile_mapping
+from integrations_hub.errors import RecordRejected
+from integrations_hub.failpoints import hit
+from integrations_hub.ports import RunStore, SyncStore
+from integrations_hub.sync.filter_parents import require_staging
+from integrations_hub.sync.pinned import Pinned
+from integrations_hub.sync.stage import Stage, enter
+
+_BATCH = 5000
+
+
+@dataclass
+class Outcome:
+    """What one pass over the records found beside the mapped rows."""
+
+    mapped: int = 0
+    rejects: list[dict[str, str]] = field(default_factory=list)
+    unknown: dict[str, int] = field(default_factory=dict)
+
+    def warnings(self) -> list[str]:
+        """One sentence per field with values that the mapping lacks."""
+        return [
+            f"{name}: {count} records hold a value that the mapping does not know; the local value stays."
+            for name, count in sorted(self.unknown.items())
+        ]
+
+
+@dataclass(frozen=True)
+class MapFields:
+    """From staging and local rows to the change set; no call to the provider."""
+
+    store: SyncStore
+    runs: RunStore
+    registry: Registry
+
+    def run(self, run_id: int) -> dict[str, Any]:
+        """Write the change set and the quarantine; returns counts per action."""
+        with enter(self.store, self.runs, run_id, "map_fields") as stage:
+            if self.store.chunks(run_id):
+                return {"changes": self.store.change_count(run_id)}  # never rewritten once applied
+            require_staging(stage)
+            pinned = Pinned.of(stage.run)
+            outcome = self._map(stage, pinned)
+            counts = self._save(stage, pinned, outcome)
+            stage.log("changes_planned", **counts)
+            return counts
+
+    def _map(self, stage: Stage, pinned: Pinned) -> Outcome:
+        obj = self.registry.get_object_catalog(stage.run.provider_key, stage.run.object_key)
+        decode = payload_decoder(obj)
+        map_record = compile_mapping(pinned.lines, LOCAL_ENTITIES[pinned.local_entity])
+        outcome = Outcome()
+        self.store.begin_mapped(pinned.local_entity)
+        after = (-1, -1)
+        while batch := self.store.roots(stage.run.id, after, _BATCH):
+            self.store.add_mapped(pinned.local_entity, _mapped(batch, decode, map_record, outcome))
+            after = batch[-1][:2]
+            stage.renew()
+            hit("mid_map")
+        for external_id, payload, problem in self.store.malformed(stage.run.id):
+            outcome.rejects.append(
+                _reject(external_id, payload, RecordRejected(problem, pointer="", code="MALFORMED"))
+            )
+        return outcome
+
+    def _save(self, stage: Stage, pinned: Pinned, outcome: Outcome) -> dict[str, int]:
+        with stage.write() as tx:
+            counts = tx.save_changes(
+                local_entity=pinned.local_entity,
+                mapped=pinned.mapped,
+                client_policy=pinned.client_policy,
+                auto_create=pinned.auto_create,
+            )
+            tx.quarantine(outcome.rejects)
+            tx.add_warnings(outcome.warnings())
+            rejected = len(outcome.rejects)
+            tx.save_plan_counts(
+                unchanged=counts["unchanged"], rejected=rejected, review=counts.get("review", 0)
+            )
+        return {**counts, "rejected": rejected}
+
+
+def _mapped(
+    batch: Iterable[tuple[int, int, str, Any, str]],
+    decode: Callable[[str], dict[str, Any]],
+    map_record: Callable[[dict[str, Any]], MappedRecord],
+    outcome: Outcome,
+) -> Iterable[tuple[Any, ...]]:
+    """Rows for the session's mapped table; a record that cannot be mapped becomes a reject."""
+    for page_no, n, external_id, updated_at, payload in batch:
+        try:
+            mapped = map_record(decode(payload))
+        except RecordRejected as error:
+            outcome.rejects.append(_reject(external_id, payload, error))
+            continue
+        outcome.mapped += 1
+        for name in mapped.unknown:
+            outcome.unknown[name] = outcome.unknown.get(name, 0) + 1
+        yield (page_no, n, external_id, updated_at, mapped.raw_status, *mapped.values)
+
+
+def _reject(external_id: str | None, payload: str, error: RecordRejected) -> dict[str, str]:
+    """A record without a usable id is named by the digest of what came."""
+    digest = hashlib.sha256(payload.encode(errors="replace")).hexdigest()[:16]
+    return {
+        "external_id": external_id or f"digest:{digest}",
+        "code": error.code,
+        "reason": error.message,
+        "pointer": error.pointer,
+    }

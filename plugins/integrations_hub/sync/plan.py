@@ -1,0 +1,194 @@
+"""plan: refuses, waits or goes on; takes the lease; pins what the later stages do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from integrations_hub.catalog.metadata import ObjectMeta
+from integrations_hub.catalog.registry import Registry
+from integrations_hub.domain.mapping import FieldMap
+from integrations_hub.domain.rule import Rule
+from integrations_hub.domain.run import Run, RunRequest
+from integrations_hub.domain.stamps import floor_to
+from integrations_hub.errors import (
+    ConfigurationError,
+    ConnectionNotReady,
+    HubError,
+    IntegrationsDisabled,
+    LeaseHeld,
+    RuleDisabled,
+    RunMustWait,
+    RunRefused,
+)
+from integrations_hub.failpoints import hit
+from integrations_hub.ports import Clock, ConnectionStore, RuleStore, RunStore, SyncStore
+from integrations_hub.sync.pinned import Pinned
+from integrations_hub.sync.stage import BETWEEN_TTL_S, STAGE_TTL_S, Stage
+
+_WAIT_S = 30.0
+_WAIT_LIMIT = timedelta(hours=24)
+MODES = ("scheduled", "full", "window")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`run(request)` returns the id of the run row that all stages share."""
+
+    store: SyncStore
+    runs: RunStore
+    rules: RuleStore
+    connections: ConnectionStore
+    registry: Registry
+    clock: Clock
+    enabled: bool
+
+    def run(self, request: RunRequest) -> int:
+        """Adopt or make the run row, take the lease, pin the plan.
+
+        Raises a RunRefused leaf after closing the row as skipped, RunMustWait while an asked-for run
+        waits for another one's lease, any other HubError after closing the row as failed.
+        """
+        rule = self.rules.get(_rule_id(request))
+        run = self.runs.adopt_or_open(request, rule)
+        hit("run_started")
+        try:
+            self._refuse(rule, run)
+            self._take_lease(run, request)
+            hit("lease_acquired")
+            pinned = self._decide(rule, run, request)
+        except RunMustWait:
+            raise
+        except HubError as error:
+            state = "skipped" if isinstance(error, RunRefused) else "failed"
+            self._close(run, state, error)
+            raise
+        fence = self.store.enter_stage(run, "plan", STAGE_TTL_S)
+        stage = Stage(run, fence, self.store)
+        with stage.write() as tx:
+            tx.pin_plan(pinned.as_json(), self._mark(run), rule.revision)
+        self.store.renew(run, fence, BETWEEN_TTL_S)
+        stage.log("run_planned", listing=pinned.listing, since=pinned.since, revision=rule.revision)
+        return run.id
+
+    def _refuse(self, rule: Rule, run: Run) -> None:
+        if not self.enabled:
+            raise IntegrationsDisabled(
+                "Integrations are switched off (INTEGRATIONS_ENABLED=false)."
+            )
+        if not rule.enabled and not run.dag_id.startswith("hub__on_demand"):
+            raise RuleDisabled(f"The rule of {rule.lease_key} is disabled.")
+        connection = self.connections.by_id(rule.connection_id)
+        reason = connection.not_ready_because()
+        if reason is not None:
+            raise ConnectionNotReady(f"The connection {connection.key} cannot be used: {reason}.")
+
+    def _take_lease(self, run: Run, request: RunRequest) -> None:
+        if self.store.acquire(run, STAGE_TTL_S):
+            return
+        holder = self.store.lease_holder(run.lease_key)
+        who = (
+            f"run {holder[0]} holds it since {holder[1]:%Y-%m-%d %H:%M:%S} UTC"
+            if holder
+            else "it was just taken"
+        )
+        if not request.asked_for:
+            raise LeaseHeld(f"The lease of {run.lease_key} is not free: {who}.")
+        if self.clock.now() - run.created_at > _WAIT_LIMIT:
+            raise LeaseHeld(f"Waited 24 hours for the lease of {run.lease_key}: {who}.")
+        self.runs.waiting(run.id, f"Waiting: {who}.")
+        raise RunMustWait(f"Run {run.id} waits for {run.lease_key}: {who}.", seconds=_WAIT_S)
+
+    def _decide(self, rule: Rule, run: Run, request: RunRequest) -> Pinned:
+        obj = self.registry.get_object_catalog(run.provider_key, run.object_key)
+        listing, since, until = self._window(rule, request, obj)
+        return Pinned(
+            listing=listing,
+            since=since,
+            until=until,
+            dry_run=bool(request.params.get("dry_run") or rule.body.get("dryRun")),
+            generation=rule.generation,
+            rule_revision=rule.revision,
+            mapping_version=obj.mapping.version,
+            lines=tuple(_field_map(obj, entry) for entry in obj.mapping.entries),
+            local_entity=obj.local_entity,
+            client_policy=str(rule.body.get("clientSyncPolicy", "preserve_local")),
+            auto_create=bool(rule.body.get("autoCreate", True)),
+        )
+
+    def _window(
+        self, rule: Rule, request: RunRequest, obj: ObjectMeta
+    ) -> tuple[str, datetime | None, datetime | None]:
+        mode = str(request.params.get("mode") or "scheduled")
+        if mode not in MODES:
+            raise ConfigurationError(
+                f"The run's mode is '{mode}'; expected one of {', '.join(MODES)}.",
+                hint="Trigger the Dag again with one of these modes.",
+                code="MODE_UNKNOWN",
+            )
+        if request.trigger == "backfill" or mode == "window":
+            return self._closed_window(request, obj)
+        state = self.store.state(rule.connection_id, rule.object_key)
+        first = state is None or state["mark"] is None or state["generation"] < rule.generation
+        if (
+            mode == "full"
+            or first
+            or rule.body.get("syncMode") == "full"
+            or not obj.capabilities.delta
+        ):
+            return "full", None, None
+        mark: datetime = state["mark"] if state else datetime.min  # `first` covers None
+        overlap = timedelta(seconds=obj.overlap_s)
+        return "incremental", floor_to(mark - overlap, obj.cursor_precision_s), None
+
+    def _closed_window(
+        self, request: RunRequest, obj: ObjectMeta
+    ) -> tuple[str, datetime | None, datetime | None]:
+        since, until = _naive(request.since), _naive(request.until)
+        if since is None or (until is not None and until <= since):
+            raise ConfigurationError(
+                "A window run needs `since` before `until`.",
+                hint="Give since (and until) as UTC instants, e.g. 2026-11-01T00:00:00Z.",
+                code="WINDOW_INVALID",
+            )
+        if not obj.capabilities.delta:
+            return "full", None, None
+        return "window", floor_to(since, obj.cursor_precision_s), until
+
+    def _mark(self, run: Run) -> datetime | None:
+        state = self.store.state(run.connection_id, run.object_key)
+        return state["mark"] if state else None
+
+    def _close(self, run: Run, state: str, error: HubError) -> None:
+        """Close the row; a lease this run had taken is given back."""
+        holder = self.store.lease_holder(run.lease_key)
+        if holder is not None and holder[0] == run.id:
+            fence = self.store.enter_stage(run, "plan", STAGE_TTL_S)
+            with self.store.fenced(run, fence, STAGE_TTL_S) as tx:
+                tx.close(state, code=error.code, text=error.message, hint=error.hint)
+        self.runs.close(run.id, state, code=error.code, text=error.message, hint=error.hint)
+
+
+def _rule_id(request: RunRequest) -> int:
+    if request.rule_id is None:
+        raise ConfigurationError("The run names no rule.", code="RULE_MISSING")
+    return request.rule_id
+
+
+def _field_map(obj: ObjectMeta, entry: Any) -> FieldMap:
+    return FieldMap(
+        source=entry.source,
+        source_type=obj.fields[entry.source].type,
+        target=entry.target,
+        required=entry.required,
+        values=entry.values,
+        unknown=entry.unknown,
+    )
+
+
+def _naive(instant: datetime | None) -> datetime | None:
+    """Provider stamps are naive UTC."""
+    if instant is None or instant.tzinfo is None:
+        return instant
+    return instant.astimezone(timezone.utc).replace(tzinfo=None)

@@ -1,0 +1,83 @@
+"""What every stage begins and ends with: its own fence, its error on the run row, a lease that waits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from integrations_hub.domain.run import Run
+from integrations_hub.errors import HubError, RunLost
+from integrations_hub.failpoints import hit
+from integrations_hub.ports import Fenced, RunStore, SyncStore
+
+log = logging.getLogger("integrations_hub.sync")
+
+STAGE_TTL_S = 120  # while a stage works (trust.md 3.2)
+BETWEEN_TTL_S = 900  # pool queue, scheduler restart
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One try of one stage of one run; everything it writes goes through `write()`."""
+
+    run: Run
+    fence: int
+    store: SyncStore
+
+    def write(self) -> AbstractContextManager[Fenced]:
+        """A fenced write transaction."""
+        return self.store.fenced(self.run, self.fence, STAGE_TTL_S)
+
+    def renew(self) -> None:
+        """Keep the lease while nothing is written."""
+        self.store.renew(self.run, self.fence, STAGE_TTL_S)
+
+    def log(self, event: str, **fields: Any) -> None:
+        """A structured line of the run's log: event in the past tense, then its fields."""
+        details = " ".join(f"{name}={value}" for name, value in fields.items())
+        log.info(
+            "%s run_id=%s provider=%s object=%s connection_id=%s %s",
+            event,
+            self.run.id,
+            self.run.provider_key,
+            self.run.object_key,
+            self.run.connection_id,
+            details,
+        )
+
+
+@contextmanager
+def enter(store: SyncStore, runs: RunStore, run_id: int, name: str) -> Iterator[Stage]:
+    """Raise the fence for this try; on an error note it on the run row and let it through.
+
+    Raises RunLost when the run has ended or another run holds its lease; such a run is closed as lost.
+    """
+    run = runs.get(run_id)
+    if run.ended:
+        raise RunLost(f"Run {run_id} has ended as {run.state}; stage {name} does nothing.")
+    try:
+        fence = store.enter_stage(run, name, STAGE_TTL_S)
+    except RunLost as lost:
+        runs.close(run_id, "lost", code=lost.code, text=lost.message, hint=lost.hint)
+        raise
+    stage = Stage(run, fence, store)
+    stage.log("stage_entered", stage=name, fence=fence)
+    hit(f"{name}_entered")
+    try:
+        yield stage
+    except RunLost:
+        raise
+    except HubError as error:
+        store.note_error(run, fence, code=error.code, text=error.message, hint=error.hint)
+        raise
+    except Exception as error:
+        # its text may quote a record: only its type goes to the run row
+        text = f"{name} met an unexpected {type(error).__name__}."
+        store.note_error(run, fence, code="UNEXPECTED", text=text, hint=HubError.default_hint)
+        raise
+    if name != "finish":
+        store.renew(run, fence, BETWEEN_TTL_S)
+    stage.log("stage_left", stage=name)

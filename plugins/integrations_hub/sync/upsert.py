@@ -1,0 +1,61 @@
+"""upsert: applies the change set in chunks, one transaction each, every chunk exactly once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from integrations_hub.failpoints import hit
+from integrations_hub.ports import RunStore, SyncStore
+from integrations_hub.sync.pinned import Pinned
+from integrations_hub.sync.stage import Stage, enter
+
+_CHUNK = 5000
+
+
+@dataclass(frozen=True)
+class Upsert:
+    """Over the change set; `chunk_size` changes are one transaction."""
+
+    store: SyncStore
+    runs: RunStore
+    chunk_size: int = _CHUNK
+
+    def run(self, run_id: int) -> dict[str, Any]:
+        """Apply what the chunk ledger does not hold yet; returns created and updated of this try."""
+        with enter(self.store, self.runs, run_id, "upsert") as stage:
+            pinned = Pinned.of(stage.run)
+            if pinned.dry_run:
+                stage.log("dry_run_ended")
+                return {"created": 0, "updated": 0, "dry_run": True}
+            done = self.store.chunks(run_id)
+            chunk_no, seq = (done[-1][0] + 1, done[-1][2] + 1) if done else (1, 1)
+            total = self.store.change_count(run_id)
+            counts = {"created": 0, "updated": 0}
+            while seq <= total:
+                applied = self._apply(
+                    stage, pinned, chunk_no, seq, min(seq + self.chunk_size - 1, total)
+                )
+                counts = {name: counts[name] + applied[name] for name in counts}
+                chunk_no, seq = chunk_no + 1, seq + self.chunk_size
+            return counts
+
+    def _apply(
+        self, stage: Stage, pinned: Pinned, chunk_no: int, first_seq: int, last_seq: int
+    ) -> dict[str, int]:
+        run = stage.run
+        with stage.write() as tx:
+            hit("chunk_fence_checked")
+            applied = tx.apply_chunk(
+                chunk_no,
+                first_seq,
+                last_seq,
+                local_entity=pinned.local_entity,
+                mapped=pinned.mapped,
+                client_policy=pinned.client_policy,
+                key_prefix=f"{run.connection_id}|{run.object_key}|{pinned.rule_revision}|{pinned.mapping_version}|",
+            )
+            hit("chunk_before_commit")
+        hit("chunk_after_commit")
+        stage.log("chunk_applied", chunk=chunk_no, **applied)
+        return applied

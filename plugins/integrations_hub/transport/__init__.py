@@ -1,0 +1,1 @@
+"""How requests leave the house: client, retry, throttle, OAuth builders."""

@@ -1,0 +1,1 @@
+"""Sealing secrets: the key ring."""

@@ -1,0 +1,258 @@
+"""Composition root: puts stores, transport, vault and provider packages together.
+
+Finds providers by folder, never by name. Everything here is built on demand; nothing runs at import.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from integrations_hub.access import Broker
+from integrations_hub.catalog.loader import load_folder
+from integrations_hub.catalog.metadata import ObjectMeta, Provider
+from integrations_hub.catalog.registry import Registry
+from integrations_hub.domain.connection import Connection, ServedConnection
+from integrations_hub.domain.run import Run, RunRequest
+from integrations_hub.errors import SettingInvalid
+from integrations_hub.ports import (
+    AuthClient,
+    Clock,
+    ConnectionLookup,
+    HttpClient,
+    ObjectClient,
+    TokenStore,
+)
+from integrations_hub.store.budget import BudgetStore, effective_limits
+from integrations_hub.store.connections import PostgresConnectionStore
+from integrations_hub.store.database import Database
+from integrations_hub.store.rules import PostgresRuleStore
+from integrations_hub.store.runs import PostgresRunStore
+from integrations_hub.store.sync import PostgresSyncStore
+from integrations_hub.store.tokens import PostgresTokenStore
+from integrations_hub.sync.fetch import Fetch
+from integrations_hub.sync.filter_parents import FilterParents
+from integrations_hub.sync.finish import Finish
+from integrations_hub.sync.map_fields import MapFields
+from integrations_hub.sync.plan import Plan
+from integrations_hub.sync.upsert import Upsert
+from integrations_hub.transport.client import ProviderHttp
+from integrations_hub.transport.clock import SystemClock
+from integrations_hub.transport.form_post import RequestsFormPoster
+from integrations_hub.transport.throttle import Throttle
+from integrations_hub.vault.keyring import Keyring
+
+
+@lru_cache(maxsize=1)
+def registry() -> Registry:
+    """Every provider folder beside the installed `providers` package, validated once per process."""
+    package = importlib.import_module("providers")
+    return load_folder(Path(str(package.__path__[0])))
+
+
+def keyring(environ: Mapping[str, str]) -> Keyring:
+    """The ring of INTEGRATIONS_SECRET_KEY. Raises SecretKeyMissing."""
+    return Keyring.from_setting(environ.get("INTEGRATIONS_SECRET_KEY", ""))
+
+
+def auth_client(provider: Provider, environ: Mapping[str, str]) -> AuthClient:
+    """The provider's auth client with the client credentials of the environment."""
+    prefix = provider.oauth.env_prefix
+    missing = [n for n in (f"{prefix}_CLIENT_ID", f"{prefix}_CLIENT_SECRET") if not environ.get(n)]
+    if missing:
+        raise SettingInvalid(
+            f"{provider.display_name} cannot be connected: {' and '.join(missing)} is not set.",
+            hint="Set it in the environment of the api-server and restart it.",
+        )
+    module = importlib.import_module(f"providers.{provider.key}.auth")
+    return cast(
+        "AuthClient",
+        module.build(
+            provider,
+            poster=RequestsFormPoster(user_agent=provider.http.user_agent),
+            client_id=environ[f"{prefix}_CLIENT_ID"],
+            client_secret=environ[f"{prefix}_CLIENT_SECRET"],
+            environ=environ,
+        ),
+    )
+
+
+def object_client(provider: Provider, obj: ObjectMeta, http: HttpClient) -> ObjectClient:
+    """The provider's client for one object."""
+    module = importlib.import_module(f"providers.{provider.key}.objects.{obj.key}")
+    return cast("ObjectClient", module.build(provider, obj, http))
+
+
+def broker(database: Database, environ: Mapping[str, str], clock: Clock | None = None) -> Broker:
+    """The token broker: only where the secret key is (api-server, bridge, CLI)."""
+
+    def client_of(connection: Connection) -> AuthClient:
+        return auth_client(registry().get_provider(connection.provider_key), environ)
+
+    def margin_of(connection: Connection) -> int:
+        return registry().get_provider(connection.provider_key).oauth.refresh_margin_s
+
+    @contextmanager
+    def own_tokens() -> Iterator[TokenStore]:
+        """A refresh runs on its own thread, and a Database belongs to one thread."""
+        own = database.fork()
+        try:
+            yield PostgresTokenStore(own)
+        finally:
+            own.close()
+
+    return Broker(
+        tokens=PostgresTokenStore(database),
+        own_tokens=own_tokens,
+        vault=keyring(environ),
+        auth_client=client_of,
+        clock=clock or SystemClock(),
+        margin_s=margin_of,
+    )
+
+
+def publish_limits(database: Database, environ: Mapping[str, str]) -> None:
+    """Put every provider's request limits in force: provider.json below the environment.
+
+    Without it no request is sent. Running tasks follow with their next request.
+    """
+    for provider in registry().list_providers():
+        limits = effective_limits(provider.rate_limits, provider.oauth.env_prefix, environ)
+        BudgetStore(database).publish_limits(provider.key, limits)
+
+
+def provider_http(
+    *,
+    database: Database,
+    connection: Connection,
+    lookup: Callable[[], ServedConnection],
+    reject: Callable[[int], None],
+    heartbeat: Callable[[], None],
+    request_id: str,
+    clock: Clock | None = None,
+    environ: Mapping[str, str],
+) -> ProviderHttp:
+    """Authorised HTTP for one connection, within the shared budget.
+
+    `lookup` asks for the served connection (again), `reject` notes a token version that got a 401.
+    """
+    provider = registry().get_provider(connection.provider_key)
+    clock = clock or SystemClock()
+    throttle = Throttle(
+        BudgetStore(database), provider_key=provider.key, connection_id=connection.id, clock=clock
+    )
+    return ProviderHttp(
+        provider=provider,
+        lookup=lookup,
+        reject=reject,
+        budget=throttle,
+        clock=clock,
+        heartbeat=heartbeat,
+        request_id=request_id,
+        environ=environ,
+    )
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The six stages of a run, ready to be called by run id; each call is one try of one stage."""
+
+    _plan: Plan
+    _fetch: Fetch
+    _filter_parents: FilterParents
+    _map_fields: MapFields
+    _upsert: Upsert
+    _finish: Finish
+
+    def plan(self, request: RunRequest) -> int:
+        """The id of the run row; raises RunRefused leaves and RunMustWait."""
+        return self._plan.run(request)
+
+    def fetch(self, run_id: int) -> dict[str, Any]:
+        """Stage the provider's records."""
+        return self._fetch.run(run_id)
+
+    def filter_parents(self, run_id: int) -> dict[str, Any]:
+        """Drop children."""
+        return self._filter_parents.run(run_id)
+
+    def map_fields(self, run_id: int) -> dict[str, Any]:
+        """Write the change set."""
+        return self._map_fields.run(run_id)
+
+    def upsert(self, run_id: int) -> dict[str, Any]:
+        """Apply the change set."""
+        return self._upsert.run(run_id)
+
+    def finish(self, run_id: int) -> dict[str, Any]:
+        """Close the run; raises RunFailed when it did not end well."""
+        return self._finish.run(run_id)
+
+
+@contextmanager
+def stages(
+    *,
+    open_database: Callable[[], Database],
+    lookup: ConnectionLookup,
+    environ: Mapping[str, str],
+    clock: Clock | None = None,
+    page_size: int | None = None,
+) -> Iterator[Stages]:
+    """All stages over one database session, with a second one for the request budget's threads."""
+    database, beside = open_database(), open_database()
+    clock = clock or SystemClock()
+    store, runs = PostgresSyncStore(database), PostgresRunStore(database)
+    connections, catalog = PostgresConnectionStore(database), registry()
+    opened = ExitStack()
+
+    def http_for(run: Run, connection: Connection, heartbeat: Callable[[], None]) -> ProviderHttp:
+        http = provider_http(
+            database=beside,
+            connection=connection,
+            lookup=lambda: lookup(connection.provider_key, connection.key),
+            reject=lambda version: PostgresTokenStore(beside).reject(connection.id, version),
+            heartbeat=heartbeat,
+            request_id=f"run-{run.id}",
+            clock=clock,
+            environ=environ,
+        )
+        return opened.enter_context(http)
+
+    def client_for(obj: ObjectMeta, provider_key: str, http: HttpClient) -> ObjectClient:
+        return object_client(catalog.get_provider(provider_key), obj, http)
+
+    made = Stages(
+        Plan(
+            store=store,
+            runs=runs,
+            rules=PostgresRuleStore(database),
+            connections=connections,
+            registry=catalog,
+            clock=clock,
+            enabled=environ.get("INTEGRATIONS_ENABLED", "true").lower() == "true",
+        ),
+        Fetch(
+            store=store,
+            runs=runs,
+            connections=connections,
+            registry=catalog,
+            http_for=http_for,
+            client_for=client_for,
+            page_size=page_size,
+        ),
+        FilterParents(store=store, runs=runs, connections=connections),
+        MapFields(store=store, runs=runs, registry=catalog),
+        Upsert(store=store, runs=runs),
+        Finish(store=store, runs=runs),
+    )
+    try:
+        yield made
+    finally:
+        opened.close()
+        database.close()
+        beside.close()

@@ -1,0 +1,1 @@
+"""BQE CORE: metadata, authorisation and the Projects fetcher."""

@@ -1,0 +1,1 @@
+"""One module per object of BQE CORE; each offers build(provider, obj, http)."""

@@ -1,0 +1,1 @@
+"""A stand-in for the outside system: identity server and business API in one runnable ASGI app."""

@@ -1,0 +1,147 @@
+"""Run now, the list of runs, one run, cancel."""
+
+from __future__ import annotations
+
+import pytest
+from integrations_hub.errors import ConfigurationError, TransientError
+
+from tests.kit.bridge import ADMIN, API, BridgeKit
+
+RUN = f"{API}/projects/run"
+DAG = "hub__bqe__acme__projects"
+
+
+@pytest.fixture
+def ready(connected: BridgeKit) -> BridgeKit:
+    connected.save_rule()
+    assert connected.enable().status_code == 200
+    return connected
+
+
+def test_run_now_makes_the_row_then_the_dag_run_named_after_it(ready: BridgeKit) -> None:
+    answer = ready.call("POST", RUN, {"mode": "scheduled"})
+    job = answer.json()
+    assert (answer.status_code, job["state"], job["trigger"], job["requested_by"]) == (202, "requested", "manual", "admin")
+    assert ready.airflow.runs == {(DAG, f"hub__{job['id']}"): {"conf": {"mode": "scheduled", "dry_run": False}}}
+    assert ready.audit()[-1] == "admin run.requested"
+    assert ready.call("GET", f"/api/jobs/{job['id']}").json() == job
+
+
+def test_a_window_is_asked_for_in_utc(ready: BridgeKit) -> None:
+    body = {"mode": "window", "since": "2026-01-01T02:00:00+02:00", "until": "2026-01-02T00:00:00Z"}
+    job = ready.call("POST", RUN, body).json()
+    assert job["params"]["since"] == "2026-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"mode": "window"},
+        {"mode": "full", "since": "2026-01-01T00:00:00Z"},
+        {"mode": "window", "since": "2026-01-01T00:00:00"},
+        {"mode": "window", "since": "2999-01-01T00:00:00Z"},
+        {"mode": "window", "since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"},
+        {"mode": "sideways"},
+        {"more": 1},
+    ],
+)
+def test_a_request_that_does_not_fit_makes_no_run(ready: BridgeKit, body: dict[str, str]) -> None:
+    answer = ready.call("POST", RUN, body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "REQUEST_INVALID")
+    assert ready.database.rows("SELECT 1 FROM hub.integration_run") == []
+
+
+def test_the_same_key_gives_the_same_run_even_twenty_at_once(ready: BridgeKit) -> None:
+    headers = {**ADMIN, "Idempotency-Key": "k-1"}
+    answers = ready.calls(*[("POST", RUN, {}, headers, {})] * 20)
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len(ready.airflow.runs) == 1
+    other = ready.call("POST", RUN, {"mode": "full"}, headers=headers)
+    assert (other.status_code, other.json()["code"]) == (409, "IDEMPOTENCY_KEY_REUSED")
+    assert ready.call("POST", RUN, {}).json()["id"] != answers[0].json()["id"]
+
+
+def test_a_run_that_airflow_refuses_is_closed_with_the_reason(ready: BridgeKit) -> None:
+    ready.airflow.error = ConfigurationError("import errors", code="AIRFLOW_REFUSED")
+    assert ready.call("POST", RUN, {}).status_code == 409
+    ready.airflow.error = None
+    job = ready.call("GET", f"{API}/jobs").json()["items"][0]
+    assert (job["state"], job["error_code"]) == ("failed", "AIRFLOW_REFUSED")
+
+
+def test_a_run_of_unknown_fate_stays_and_the_same_key_asks_again(ready: BridgeKit) -> None:
+    headers = {**ADMIN, "Idempotency-Key": "k-2"}
+    ready.airflow.error = TransientError("away")
+    assert ready.call("POST", RUN, {}, headers=headers).status_code == 503
+    ready.airflow.error = None
+    job = ready.call("POST", RUN, {}, headers=headers).json()
+    assert list(ready.airflow.runs) == [(DAG, f"hub__{job['id']}")]
+    assert len(ready.call("GET", f"{API}/jobs").json()["items"]) == 1
+
+
+def test_a_disabled_rule_runs_on_demand_and_dry_only(connected: BridgeKit) -> None:
+    connected.save_rule()
+    refused = connected.call("POST", RUN, {})
+    assert (refused.status_code, refused.json()["code"]) == (409, "RULE_DISABLED")
+    job = connected.call("POST", RUN, {"dry_run": True}).json()
+    assert (job["dag_id"], job["trigger"]) == ("hub__on_demand", "on_demand")
+    (run,) = connected.airflow.runs.values()
+    assert run["conf"] == {
+        "mode": "scheduled", "dry_run": True, "provider": "bqe", "connection": "acme", "object": "projects",
+    }  # fmt: skip
+
+
+def test_the_list_pages_by_key_and_filters(ready: BridgeKit) -> None:
+    ids = [ready.call("POST", RUN, {}).json()["id"] for _ in range(5)]
+    first = ready.call("GET", f"{API}/jobs?limit=2").json()
+    second = ready.call("GET", f"{API}/jobs?limit=2&before={first['next_before']}").json()
+    third = ready.call("GET", f"{API}/jobs?limit=2&before={second['next_before']}").json()
+    seen = [item["id"] for page in (first, second, third) for item in page["items"]]
+    assert seen == ids[::-1]
+    assert third["next_before"] is None
+    assert ready.call("GET", f"{API}/jobs?status=failed").json()["items"] == []
+    assert len(ready.call("GET", f"{API}/jobs?object=projects&connection=acme").json()["items"]) == 5
+    assert ready.call("GET", f"{API}/jobs?object=people").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=201", "limit=x", "before=-1", "before=9223372036854775808", "status=odd"]
+)
+def test_a_page_that_cannot_be_is_refused(bridge: BridgeKit, query: str) -> None:
+    assert bridge.call("GET", f"{API}/jobs?{query}").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("job_id", "status"), [("0", 422), ("-1", 422), ("9223372036854775808", 422), ("x", 422), ("7", 404)]
+)
+def test_a_run_that_cannot_be_is_refused(bridge: BridgeKit, job_id: str, status: int) -> None:
+    assert bridge.call("GET", f"/api/jobs/{job_id}").status_code == status
+
+
+def test_a_run_that_never_started_is_cancelled_at_once(ready: BridgeKit) -> None:
+    job = ready.call("POST", RUN, {}).json()
+    answer = ready.call("POST", f"/api/jobs/{job['id']}/cancel")
+    assert (answer.status_code, answer.json()["state"], answer.json()["error_code"]) == (200, "cancelled", "CANCELLED")
+    assert ready.airflow.log[-1] == f"fail {DAG} hub__{job['id']}"
+    again = ready.call("POST", f"/api/jobs/{job['id']}/cancel")
+    assert (again.status_code, again.json()["code"]) == (409, "RUN_ENDED")
+    assert ready.audit()[-1] == "admin run.cancelled"
+
+
+def test_a_running_run_keeps_its_row_for_its_own_finish(ready: BridgeKit) -> None:
+    job = ready.call("POST", RUN, {}).json()
+    ready.database.execute("UPDATE hub.integration_run SET state = 'running'")
+    answer = ready.call("POST", f"/api/jobs/{job['id']}/cancel").json()
+    assert (answer["state"], answer["ended_at"], answer["error_code"]) == ("running", None, "CANCELLED")
+    assert ready.airflow.log[-1] == f"fail {DAG} hub__{job['id']}"
+
+
+def test_switched_off_nothing_runs_but_everything_can_be_read(database_url: str) -> None:
+    kit = BridgeKit(database_url, INTEGRATIONS_ENABLED="false", INTEGRATIONS_SECRET_KEY="")
+    try:
+        refused = kit.call("POST", RUN, {})
+        assert (refused.status_code, refused.json()["code"]) == (503, "INTEGRATIONS_DISABLED")
+        assert kit.call("GET", f"{API}/jobs").status_code == 200
+    finally:
+        kit.close()
