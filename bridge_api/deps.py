@@ -11,7 +11,7 @@ from fastapi import Depends, Path, Query, Request
 from integrations_hub import admin_wiring
 from integrations_hub.admin.rules import Actor
 from integrations_hub.admin_wiring import AdminServices, AuthClients
-from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable
+from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable, HubError
 from integrations_hub.ports import AirflowClient
 from integrations_hub.store.database import Database
 
@@ -39,9 +39,16 @@ class DatabasePool:
             self.close()
             database.close()
             raise
+        except HubError:
+            self._give_back(database)
+            raise
         except BaseException:
             database.close()
             raise
+        else:
+            self._give_back(database)
+
+    def _give_back(self, database: Database) -> None:
         if len(self._idle) < _IDLE:
             self._idle.append(database)
         else:

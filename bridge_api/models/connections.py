@@ -10,7 +10,7 @@ from integrations_hub.domain.connection import Connection
 from pydantic import BaseModel, ConfigDict, Field
 
 _KEY = r"^[a-z0-9]+(_[a-z0-9]+)*$"
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
 
 
 class NewConnection(BaseModel):

@@ -65,8 +65,10 @@ class Budget(Protocol):
 
 @dataclass(frozen=True)
 class BudgetSlot:
-    """`granted`: a place in flight is ours from `wait_s` seconds on; else every place is taken, or
-    the next slot is `wait_s` away, which is further than we would wait.
+    """What an acquire found.
+
+    `granted`: a place in flight is ours from `wait_s` seconds on; else every place is taken, or the
+    next slot is `wait_s` away, which is further than we would wait.
     """
 
     granted: bool
@@ -152,8 +154,9 @@ class TokenStore(Protocol):
     def claim(
         self, connection_id: int, claim: str, ttl_s: int, *, version: int
     ) -> RefreshClaim | None:
-        """Win the right to refresh (committed); None while another claim or a back-off lives, or when
-        the token is no longer at `version`.
+        """Win the right to refresh (committed).
+
+        None while another claim or a back-off lives, or when the token is no longer at `version`.
         """
 
     def save_refreshed(

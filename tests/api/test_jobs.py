@@ -21,8 +21,15 @@ def ready(connected: BridgeKit) -> BridgeKit:
 def test_run_now_makes_the_row_then_the_dag_run_named_after_it(ready: BridgeKit) -> None:
     answer = ready.call("POST", RUN, {"mode": "scheduled"})
     job = answer.json()
-    assert (answer.status_code, job["state"], job["trigger"], job["requested_by"]) == (202, "requested", "manual", "admin")
-    assert ready.airflow.runs == {(DAG, f"hub__{job['id']}"): {"conf": {"mode": "scheduled", "dry_run": False}}}
+    assert (answer.status_code, job["state"], job["trigger"], job["requested_by"]) == (
+        202,
+        "requested",
+        "manual",
+        "admin",
+    )
+    assert ready.airflow.runs == {
+        (DAG, f"hub__{job['id']}"): {"conf": {"mode": "scheduled", "dry_run": False}}
+    }
     assert ready.audit()[-1] == "admin run.requested"
     assert ready.call("GET", f"/api/jobs/{job['id']}").json() == job
 
@@ -101,19 +108,23 @@ def test_the_list_pages_by_key_and_filters(ready: BridgeKit) -> None:
     assert seen == ids[::-1]
     assert third["next_before"] is None
     assert ready.call("GET", f"{API}/jobs?status=failed").json()["items"] == []
-    assert len(ready.call("GET", f"{API}/jobs?object=projects&connection=acme").json()["items"]) == 5
+    assert (
+        len(ready.call("GET", f"{API}/jobs?object=projects&connection=acme").json()["items"]) == 5
+    )
     assert ready.call("GET", f"{API}/jobs?object=people").json()["items"] == []
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=201", "limit=x", "before=-1", "before=9223372036854775808", "status=odd"]
+    "query",
+    ["limit=0", "limit=201", "limit=x", "before=-1", "before=9223372036854775808", "status=odd"],
 )
 def test_a_page_that_cannot_be_is_refused(bridge: BridgeKit, query: str) -> None:
     assert bridge.call("GET", f"{API}/jobs?{query}").status_code == 422
 
 
 @pytest.mark.parametrize(
-    ("job_id", "status"), [("0", 422), ("-1", 422), ("9223372036854775808", 422), ("x", 422), ("7", 404)]
+    ("job_id", "status"),
+    [("0", 422), ("-1", 422), ("9223372036854775808", 422), ("x", 422), ("7", 404)],
 )
 def test_a_run_that_cannot_be_is_refused(bridge: BridgeKit, job_id: str, status: int) -> None:
     assert bridge.call("GET", f"/api/jobs/{job_id}").status_code == status
@@ -122,7 +133,11 @@ def test_a_run_that_cannot_be_is_refused(bridge: BridgeKit, job_id: str, status:
 def test_a_run_that_never_started_is_cancelled_at_once(ready: BridgeKit) -> None:
     job = ready.call("POST", RUN, {}).json()
     answer = ready.call("POST", f"/api/jobs/{job['id']}/cancel")
-    assert (answer.status_code, answer.json()["state"], answer.json()["error_code"]) == (200, "cancelled", "CANCELLED")
+    assert (answer.status_code, answer.json()["state"], answer.json()["error_code"]) == (
+        200,
+        "cancelled",
+        "CANCELLED",
+    )
     assert ready.airflow.log[-1] == f"fail {DAG} hub__{job['id']}"
     again = ready.call("POST", f"/api/jobs/{job['id']}/cancel")
     assert (again.status_code, again.json()["code"]) == (409, "RUN_ENDED")
@@ -133,7 +148,11 @@ def test_a_running_run_keeps_its_row_for_its_own_finish(ready: BridgeKit) -> Non
     job = ready.call("POST", RUN, {}).json()
     ready.database.execute("UPDATE hub.integration_run SET state = 'running'")
     answer = ready.call("POST", f"/api/jobs/{job['id']}/cancel").json()
-    assert (answer["state"], answer["ended_at"], answer["error_code"]) == ("running", None, "CANCELLED")
+    assert (answer["state"], answer["ended_at"], answer["error_code"]) == (
+        "running",
+        None,
+        "CANCELLED",
+    )
     assert ready.airflow.log[-1] == f"fail {DAG} hub__{job['id']}"
 
 

@@ -30,7 +30,10 @@ PLACES = [
 @pytest.fixture(scope="module")
 def hub() -> Iterator[RunningHub]:
     """One stack for the whole module; each test starts from an empty Hub."""
-    with tempfile.TemporaryDirectory(prefix="hub-kills-") as folder, RunningHub(Path(folder)) as running:
+    with (
+        tempfile.TemporaryDirectory(prefix="hub-kills-") as folder,
+        RunningHub(Path(folder)) as running,
+    ):
         yield running
 
 
@@ -53,8 +56,13 @@ def _as_undisturbed(hub: RunningHub, job: dict[str, Any], undisturbed: dict[str,
     for count in ("created", "children", "rejected", "records"):
         assert job[count] == undisturbed["job"][count]
     assert hub.projects() == undisturbed["projects"]
-    assert hub.rows("SELECT count(*) AS n FROM hub.projects")[0]["n"] == len(undisturbed["projects"])
-    assert hub.rows("SELECT 1 AS x FROM hub.integration_lease WHERE expires_at > clock_timestamp()") == []
+    assert hub.rows("SELECT count(*) AS n FROM hub.projects")[0]["n"] == len(
+        undisturbed["projects"]
+    )
+    assert (
+        hub.rows("SELECT 1 AS x FROM hub.integration_lease WHERE expires_at > clock_timestamp()")
+        == []
+    )
     ledger = hub.rows("SELECT sum(created) AS n FROM hub.sync_chunk")[0]["n"]
     assert ledger == job["created"]
 

@@ -9,13 +9,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from bridge_api import deps
-from bridge_api.app import create_app
 from fastapi import FastAPI
 from integrations_hub.domain.connection import TokenGrant
 from integrations_hub.errors import NotFound, NotSignedIn
 from integrations_hub.store.database import Database
 from integrations_hub.vault.keyring import Keyring
+
+from bridge_api import deps
+from bridge_api.app import create_app
 
 KEY = Keyring.new_key()
 ADMIN = {"Authorization": "Bearer admin"}
@@ -158,6 +159,7 @@ class BridgeKit:
         self.database = Database.from_url(database_url)
         self.airflow, self.identity = FakeAirflow(), FakeIdentity()
         self.app = self._app()
+        self.serve: Any = None  # another ASGI app around ours
 
     def _app(self) -> FastAPI:
         app = create_app(FakeAuth(), "http://airflow.invalid", self.environ)
@@ -166,22 +168,35 @@ class BridgeKit:
         return app
 
     def call(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, **more: Any
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
     ) -> httpx.Response:
         """One request; the app's idle sessions are closed with it (each call is a loop of its own)."""
         return self.calls((method, path, body, headers, more))[0]
 
-    def calls(self, *requests: tuple[str, str, Any, Mapping[str, str] | None, dict[str, Any]]) -> list[httpx.Response]:
+    def calls(
+        self, *requests: tuple[str, str, Any, Mapping[str, str] | None, dict[str, Any]]
+    ) -> list[httpx.Response]:
         """All at the same time."""
 
         async def send_all() -> list[httpx.Response]:
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+            transport = httpx.ASGITransport(self.serve or self.app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://127.0.0.1:8080"
+            ) as client:
                 return list(
                     await asyncio.gather(
                         *(
                             client.request(
-                                method, path, json=body, headers=ADMIN if headers is None else headers, **more
+                                method,
+                                path,
+                                json=body,
+                                headers=ADMIN if headers is None else headers,
+                                **more,
                             )
                             for method, path, body, headers, more in requests
                         )
@@ -201,7 +216,9 @@ class BridgeKit:
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
-    def start(self, key: str = "acme", headers: Mapping[str, str] = ADMIN) -> tuple[dict[str, str], str]:
+    def start(
+        self, key: str = "acme", headers: Mapping[str, str] = ADMIN
+    ) -> tuple[dict[str, str], str]:
         """(query of the authorize URL, cookie header to bring back)."""
         answer = self.call("POST", f"{API}/connect/start?connection={key}", headers=headers)
         assert answer.status_code == 200, answer.text
@@ -209,7 +226,9 @@ class BridgeKit:
         cookie = answer.headers["set-cookie"].partition(";")[0]
         return {name: values[0] for name, values in query.items()}, cookie
 
-    def callback(self, state: str, cookie: str, path: str = "/connect/callback", **query: str) -> httpx.Response:
+    def callback(
+        self, state: str, cookie: str, path: str = "/connect/callback", **query: str
+    ) -> httpx.Response:
         params = {"state": state, "code": "code-canary", **query}
         headers = {"Cookie": cookie} if cookie else {}
         return self.call("GET", f"{API}{path}", headers=headers, params=params)

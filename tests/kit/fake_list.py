@@ -53,7 +53,9 @@ class FakeList:
     def probe_parent_only(self) -> FilterProbe:
         self.requests += 1
         rows = [r for r in self.records.values() if r["parentId"] is None]
-        return FilterProbe(True, "accepted", len([r for r in rows if r["id"] not in self.filter_hides]))
+        return FilterProbe(
+            True, "accepted", len([r for r in rows if r["id"] not in self.filter_hides])
+        )
 
     def _rows(self, query: ListQuery) -> list[dict[str, Any]]:
         rows = list(self.records.values())

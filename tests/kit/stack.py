@@ -24,7 +24,11 @@ from tests.kit.hub_process import clean_environment
 from tests.kit.sandbox import SandboxProcess
 
 _RUN_S = 240.0
-RULE = {"schedule": {"every": {"minutes": 1440}}, "syncMode": "delta", "initialSyncMode": "full_once"}
+RULE = {
+    "schedule": {"every": {"minutes": 1440}},
+    "syncMode": "delta",
+    "initialSyncMode": "full_once",
+}
 
 
 class RunningHub:
@@ -75,7 +79,7 @@ class RunningHub:
         self.client = HubClient(self.stack.settings.base_url, "bqe")
         self._exits.callback(self.client.close)
         self.client.log_in(ADMIN, self.state.admin_password())
-        self.client.create_connection("acme", "Acme", "sandbox")
+        self.client.create_connection("acme", "Acme", "production")
         self.client.authorise("acme")
         self.client.save_rule("projects", "acme", dict(RULE))
         self.client.enable_rule("projects", "acme")
@@ -125,8 +129,9 @@ class RunningHub:
         self.database.execute(
             "TRUNCATE hub.projects, hub.integration_external_link, hub.integration_state, hub.quarantine, "
             "hub.integration_run, hub.sync_change, hub.sync_chunk, hub.sync_record, hub.sync_page, "
-            "hub.integration_lease RESTART IDENTITY CASCADE"
+            "hub.integration_lease CASCADE"
         )
+        self.database.execute("UPDATE hub.integration_connection SET filter_probes = '{}'")
 
     def task_processes(self) -> list[psutil.Process]:
         """Task processes and their supervisors, by Airflow's process titles."""
@@ -134,7 +139,9 @@ class RunningHub:
         for process in psutil.process_iter():
             try:
                 title = " ".join(process.cmdline())
-                if title.startswith("airflow worker -- ") and process.cwd() == str(self.state.folder):
+                if title.startswith("airflow worker -- ") and process.cwd() == str(
+                    self.state.folder
+                ):
                     found.append(process)
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
@@ -152,5 +159,7 @@ class RunningHub:
         """The task process is the worker process whose parent is a worker process for the same task."""
         found = self.task_processes()
         pids = {process.pid for process in found}
-        children = [p for p in found if p.ppid() in pids and " LocalExecutor" not in " ".join(p.cmdline())]
+        children = [
+            p for p in found if p.ppid() in pids and " LocalExecutor" not in " ".join(p.cmdline())
+        ]
         return children[0] if children else None

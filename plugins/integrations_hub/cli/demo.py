@@ -53,8 +53,8 @@ def run_demo(repository: Path, environ: Mapping[str, str], port: int, *, once: b
                 ) as stack:
                     hub = HubClient(stack.settings.base_url, _PROVIDER)
                     Demo(hub, state, sandbox, shutdown, stack.revive).show()
-                    announce(stack, state)
                     if not once:
+                        announce(stack, state)
                         stack.watch()
         finally:
             state.release()

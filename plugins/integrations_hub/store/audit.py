@@ -7,7 +7,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from integrations_hub.store.database import Connection, Database
-from integrations_hub.store.queries import load
+from integrations_hub.store.statements import load
 
 _q = load("audit")
 

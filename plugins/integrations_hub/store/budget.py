@@ -8,7 +8,7 @@ from integrations_hub.catalog.metadata import RateLimits
 from integrations_hub.errors import SettingInvalid
 from integrations_hub.ports import BudgetSlot
 from integrations_hub.store.database import Database
-from integrations_hub.store.queries import load
+from integrations_hub.store.statements import load
 
 _q = load("budget")
 # connect, answer and reading of one request end before this; a killed sender frees its place at once

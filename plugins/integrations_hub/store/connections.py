@@ -12,7 +12,7 @@ from integrations_hub.domain.listing import FilterProbe
 from integrations_hub.errors import ConflictingChange, NotFound
 from integrations_hub.store.audit import record
 from integrations_hub.store.database import Database, Row
-from integrations_hub.store.queries import load
+from integrations_hub.store.statements import load
 
 _q = load("connections")
 _COLUMNS = tuple(field.name for field in fields(Connection))

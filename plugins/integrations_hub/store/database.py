@@ -47,6 +47,7 @@ class Database:
     @staticmethod
     def from_url(url: str, connect_timeout_s: int = 5) -> Database:
         """Sessions on the database that `url` (postgresql://...) names."""
+
         def connect() -> psycopg.Connection[Any]:
             return psycopg.connect(url, connect_timeout=connect_timeout_s, **_KEEPALIVE)  # type: ignore[arg-type]
 

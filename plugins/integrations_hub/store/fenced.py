@@ -10,7 +10,7 @@ from typing import Any
 from integrations_hub.domain.run import Run
 from integrations_hub.ports import StagedRecord
 from integrations_hub.store.database import Connection
-from integrations_hub.store.queries import load
+from integrations_hub.store.statements import load
 
 _q = load("sync")
 _entity_q = {"project": load("project_changes")}

@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from integrations_hub.ports import Heartbeat
 from integrations_hub.store.database import Database
-from integrations_hub.store.queries import load
+from integrations_hub.store.statements import load
 
 _q = load("heartbeats")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrations_hub.store.database import Database
-from integrations_hub.store.queries import load
+from integrations_hub.store.statements import load
 
 _BROKEN = "dag_broken:"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from integrations_hub.ports import Sealed
 from integrations_hub.store.database import Database
-from integrations_hub.store.queries import load
+from integrations_hub.store.statements import load
 
 _q = load("oauth_flows")
 

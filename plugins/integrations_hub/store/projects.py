@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from integrations_hub.store.database import Database
-from integrations_hub.store.queries import load
+from integrations_hub.store.statements import load
 
 _q = load("projects")
 

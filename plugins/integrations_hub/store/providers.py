@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from integrations_hub.catalog.metadata import Provider
 from integrations_hub.store.database import Database
-from integrations_hub.store.queries import load
+from integrations_hub.store.statements import load
 
 _q = load("providers")
 

@@ -11,7 +11,7 @@ from integrations_hub.domain.rule import Rule
 from integrations_hub.errors import ConflictingChange, NotFound
 from integrations_hub.store.audit import record
 from integrations_hub.store.database import Connection, Database, Row
-from integrations_hub.store.queries import load
+from integrations_hub.store.statements import load
 
 _q = load("rules")
 

@@ -12,7 +12,7 @@ from integrations_hub.domain.run import Run, RunRequest
 from integrations_hub.errors import ConflictingChange, DatabaseUnavailable, NotFound
 from integrations_hub.store.audit import record
 from integrations_hub.store.database import Connection, Database, Row
-from integrations_hub.store.queries import load
+from integrations_hub.store.statements import load
 
 _q = load("runs")
 _COLUMNS = tuple(field.name for field in fields(Run))

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from integrations_hub.errors import DatabaseUnusable
-from integrations_hub.store.queries import load
+from integrations_hub.store.statements import load
 
 _q = load("server")
 

@@ -10,7 +10,7 @@ from integrations_hub.errors import ConflictingChange
 from integrations_hub.ports import Setting
 from integrations_hub.store.audit import record
 from integrations_hub.store.database import Database
-from integrations_hub.store.queries import load
+from integrations_hub.store.statements import load
 
 _q = load("settings")
 

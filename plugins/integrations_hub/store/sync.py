@@ -11,7 +11,7 @@ from integrations_hub.domain.run import Run
 from integrations_hub.errors import RunLost
 from integrations_hub.store.database import Database
 from integrations_hub.store.fenced import FencedTransaction
-from integrations_hub.store.queries import load
+from integrations_hub.store.statements import load
 
 _q = load("sync")
 _entity_q = {"project": load("project_changes")}

@@ -11,7 +11,7 @@ from integrations_hub.domain.connection import Connection
 from integrations_hub.errors import ConflictingChange, NotFound
 from integrations_hub.ports import RefreshClaim, Sealed
 from integrations_hub.store.database import Database, Row
-from integrations_hub.store.queries import load
+from integrations_hub.store.statements import load
 
 _q = load("tokens")
 _COLUMNS = tuple(field.name for field in fields(Connection))

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from datetime import datetime
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from integrations_hub.domain.listing import ListQuery, RawPage
 from integrations_hub.errors import ListingIncomplete, PagingLoop
@@ -64,7 +64,10 @@ class FullListing:
         reading.note()
 
     def _again(self, attempt: int) -> None:
-        kept = {k: self._listing[k] for k in ("requests_before", "probe") if k in self._listing}
+        names = ("requests_before", "probe", "parent_filter_used")
+        kept: dict[str, Any] = {
+            name: self._listing[name] for name in names if name in self._listing
+        }
         self._listing.clear()
         self._listing.update(kept, attempt=attempt)
         self._reading.restart()

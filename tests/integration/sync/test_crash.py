@@ -32,7 +32,9 @@ def _consistent(hub: Engine, listed: FakeList) -> None:
         "(SELECT coalesce(sum(created), 0) FROM hub.sync_chunk) AS ledger FROM hub.integration_run"
     )
     assert totals["created"] == totals["ledger"] == count
-    assert hub.rows("SELECT key FROM hub.integration_lease WHERE expires_at > clock_timestamp()") == []
+    assert (
+        hub.rows("SELECT key FROM hub.integration_lease WHERE expires_at > clock_timestamp()") == []
+    )
 
 
 def test_fetch_resumes_after_the_last_committed_page(engine: Any) -> None:
@@ -92,7 +94,13 @@ def test_an_orphan_of_an_earlier_try_writes_nothing(engine: Any) -> None:
         hub.stages().upsert(run_id)  # the retry raises the fence and applies everything
         with stage.write() as tx:
             tx.apply_chunk(
-                99, 1, 12, local_entity="project", mapped=["name"], client_policy="follow_bqe", key_prefix=""
+                99,
+                1,
+                12,
+                local_entity="project",
+                mapped=["name"],
+                client_policy="follow_bqe",
+                key_prefix="",
             )
     run = hub.finish_from(run_id, len(STAGES))
     assert run["state"] == "succeeded"
@@ -105,7 +113,9 @@ def test_a_run_whose_lapsed_lease_was_taken_over_is_lost_and_writes_nothing(engi
     hub = engine(listed)
     frozen = hub.stages().plan(hub.request())
     hub.stages().fetch(frozen)
-    hub.database.execute("UPDATE hub.integration_lease SET expires_at = clock_timestamp() - interval '1 s'")
+    hub.database.execute(
+        "UPDATE hub.integration_lease SET expires_at = clock_timestamp() - interval '1 s'"
+    )
     assert hub.run()["state"] == "succeeded"
     with pytest.raises(RunLost):
         hub.stages().filter_parents(frozen)
@@ -125,7 +135,9 @@ def test_upsert_goes_on_after_the_last_applied_chunk(engine: Any) -> None:
     applied: list[int] = []
     once = type(upsert)._apply
 
-    def apply(self: Any, stage: Any, pinned: Any, number: int, first: int, last: int) -> dict[str, int]:
+    def apply(
+        self: Any, stage: Any, pinned: Any, number: int, first: int, last: int
+    ) -> dict[str, int]:
         if len(applied) == 2:
             raise Killed
         applied.append(number)
@@ -142,7 +154,9 @@ def test_upsert_goes_on_after_the_last_applied_chunk(engine: Any) -> None:
     _consistent(hub, listed)
 
 
-def test_a_run_that_dies_in_upsert_for_good_keeps_the_mark_and_the_next_one_completes(engine: Any) -> None:
+def test_a_run_that_dies_in_upsert_for_good_keeps_the_mark_and_the_next_one_completes(
+    engine: Any,
+) -> None:
     listed = FakeList(portfolio(10))
     hub = engine(listed)
     run_id = hub.stages().plan(hub.request())
@@ -165,7 +179,9 @@ def own_server(tmp_path: Any) -> Any:
     server.destroy()
 
 
-def test_staging_lost_between_fetch_and_map_fails_the_run_and_the_next_is_right(own_server: Any) -> None:
+def test_staging_lost_between_fetch_and_map_fails_the_run_and_the_next_is_right(
+    own_server: Any,
+) -> None:
     upgrade(own_server.url)
     listed = FakeList(portfolio(30, children=6))
     hub = Engine(own_server.url, listed)

@@ -62,7 +62,9 @@ def test_an_incremental_run_reads_from_the_mark_and_updates_what_changed(engine:
     assert hub.mark() == listed.now
 
 
-def test_the_mark_of_a_full_listing_never_passes_the_providers_clock_at_its_start(engine: Any) -> None:
+def test_the_mark_of_a_full_listing_never_passes_the_providers_clock_at_its_start(
+    engine: Any,
+) -> None:
     """A record of page 1 changes after page 1 was read, another one later: neither may be jumped over."""
     listed = FakeList(portfolio(30))
     hub = engine(listed)
@@ -122,7 +124,9 @@ def test_a_full_list_that_moves_is_read_again_and_ends_right(engine: Any) -> Non
     assert _named(hub) == truth(listed)
 
 
-def test_a_full_list_that_never_stands_still_ends_incomplete_and_writes_nothing(engine: Any) -> None:
+def test_a_full_list_that_never_stands_still_ends_incomplete_and_writes_nothing(
+    engine: Any,
+) -> None:
     listed = FakeList(portfolio(30))
     hub = engine(listed)
 
@@ -165,7 +169,9 @@ def test_a_parent_filter_that_hides_a_root_is_never_used(engine: Any) -> None:
     listed.touch("p-00004", name="hidden by the filter")
     hub.run()
     assert _named(hub) == truth(listed)
-    probe = hub.row("SELECT filter_probes FROM hub.integration_connection")["filter_probes"]["projects"]
+    probe = hub.row("SELECT filter_probes FROM hub.integration_connection")["filter_probes"][
+        "projects"
+    ]
     assert probe["verified"] is False
     assert "switched off" in probe["note"]
 
@@ -217,7 +223,9 @@ def test_a_bad_record_waits_in_quarantine_and_the_rest_is_loaded(engine: Any) ->
     listed.touch("p-00002", name="mended")
     hub.run()
     assert hub.projects()["p-00002"]["name"] == "mended"
-    assert hub.row("SELECT resolved_at FROM hub.quarantine WHERE external_id = 'p-00002'")["resolved_at"]
+    assert hub.row("SELECT resolved_at FROM hub.quarantine WHERE external_id = 'p-00002'")[
+        "resolved_at"
+    ]
 
 
 def test_a_record_without_an_id_is_quarantined(engine: Any) -> None:
@@ -236,7 +244,9 @@ def test_an_unknown_status_keeps_the_local_value_and_warns(engine: Any) -> None:
     run = hub.run()
     assert hub.projects()["p-00001"]["status"] == "active"
     assert any("status" in warning for warning in run["warnings"])
-    link = hub.row("SELECT raw_status FROM hub.integration_external_link WHERE external_id = 'p-00001'")
+    link = hub.row(
+        "SELECT raw_status FROM hub.integration_external_link WHERE external_id = 'p-00001'"
+    )
     assert link["raw_status"] == "9"
 
 
@@ -275,7 +285,9 @@ def test_an_edit_made_after_the_plan_of_changes_is_not_overwritten(engine: Any) 
     run_id = hub.stages().plan(hub.request())
     for stage in ("fetch", "filter_parents", "map_fields"):
         getattr(hub.stages(), stage)(run_id)
-    hub.database.execute("UPDATE hub.projects SET client = 'Just now' WHERE project_number = '00001'")
+    hub.database.execute(
+        "UPDATE hub.projects SET client = 'Just now' WHERE project_number = '00001'"
+    )
     hub.finish_from(run_id, 3)
     row = hub.projects()["p-00001"]
     assert (row["client"], row["bqe_client_name"]) == ("Just now", "From the provider")
@@ -336,7 +348,9 @@ def test_a_disabled_rule_is_refused_and_the_row_says_so(engine: Any) -> None:
     assert hub.row("SELECT state, error_code FROM hub.integration_run")["state"] == "skipped"
 
 
-def test_a_scheduled_run_skips_and_an_asked_for_run_waits_while_the_lease_is_held(engine: Any) -> None:
+def test_a_scheduled_run_skips_and_an_asked_for_run_waits_while_the_lease_is_held(
+    engine: Any,
+) -> None:
     hub = engine(FakeList(portfolio(3)))
     holder = hub.stages().plan(hub.request())
     with pytest.raises(LeaseHeld, match=f"run {holder} holds it"):
