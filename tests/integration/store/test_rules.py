@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import psycopg
@@ -38,10 +39,13 @@ def save(database: Database, connection: Connection, **options: Any) -> Any:
 
 def at_once(database: Database, count: int, call: Any) -> list[Any]:
     """`call(database of its own)` on `count` threads; exceptions are results, too."""
+    ready = Barrier(count)
 
     def one(_: int) -> Any:
         own = database.fork()
         try:
+            own.session()
+            ready.wait(30)
             return call(own)
         except Exception as error:  # noqa: BLE001 - the tests look at it
             return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -50,6 +51,27 @@ def test_openers_at_once_share_one_run(database: Database, rule: Rule) -> None:
     )
     assert len(set(runs)) == 1
     assert count(database) == 1
+
+
+def test_an_opener_that_meets_another_halfway_takes_its_run(database: Database, rule: Rule) -> None:
+    late, watcher = database.fork(), database.fork()
+    with ThreadPoolExecutor(1) as pool, database.transaction() as tx:
+        row = tx.execute(
+            "INSERT INTO hub.integration_run (dag_id, dag_run_id, connection_id, provider_key, object_key)"
+            " VALUES (%(dag_id)s, 'scheduled__1', %(connection_id)s, 'acme', 'projects') RETURNING id",
+            {"dag_id": rule.dag_id, "connection_id": rule.connection_id},
+        ).fetchone()
+        assert row is not None
+        opened = pool.submit(
+            lambda: PostgresRunStore(late).adopt_or_open(request_of(rule), rule).id
+        )
+        while not watcher.rows(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        ):
+            assert not opened.done()
+    assert opened.result() == row["id"]
+    late.close()
+    watcher.close()
 
 
 def test_a_cleared_task_of_an_ended_run_opens_a_new_one_that_names_it(
