@@ -28,7 +28,7 @@ from integrations_hub.ports import (
     ObjectClient,
     TokenStore,
 )
-from integrations_hub.store.budget import BudgetStore, effective_limits
+from integrations_hub.store.budget import BudgetStore
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
 from integrations_hub.store.rules import PostgresRuleStore
@@ -114,16 +114,6 @@ def broker(database: Database, environ: Mapping[str, str], clock: Clock | None =
         clock=clock or SystemClock(),
         margin_s=margin_of,
     )
-
-
-def publish_limits(database: Database, environ: Mapping[str, str]) -> None:
-    """Put every provider's request limits in force: provider.json below the environment.
-
-    Without it no request is sent. Running tasks follow with their next request.
-    """
-    for provider in registry().list_providers():
-        limits = effective_limits(provider.rate_limits, provider.oauth.env_prefix, environ)
-        BudgetStore(database).publish_limits(provider.key, limits)
 
 
 def provider_http(

@@ -12,6 +12,8 @@ from integrations_hub.ports import RunStore, SyncStore
 from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.stage import enter
 
+_ENDS = {ListingIncomplete.default_code: "incomplete", "CANCELLED": "cancelled"}
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -71,7 +73,7 @@ class Finish:
                 text=f"The stage after {run.stage} ended without a word.",
                 hint="Look at the failed task's log in Airflow; the next run repeats the work.",
             )
-        state = "incomplete" if run.error_code == ListingIncomplete.default_code else "failed"
+        state = _ENDS.get(run.error_code, "failed")
         return Outcome(state, code=run.error_code, text=run.error_text, hint=run.error_hint)
 
     def _applied(self, run: Run) -> bool:

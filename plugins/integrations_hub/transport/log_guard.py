@@ -66,11 +66,3 @@ def guarded(name: str) -> logging.Logger:
     for each in (name, *_LIBRARIES):
         logging.getLogger(each).addFilter(GUARD)
     return logging.getLogger(name)
-
-
-def install(logger: logging.Logger | None = None) -> None:
-    """Guard a logger (root by default) and all its handlers, so records of child loggers pass it."""
-    logger = logger or logging.getLogger()
-    logger.addFilter(GUARD)
-    for handler in logger.handlers:
-        handler.addFilter(GUARD)

@@ -170,6 +170,19 @@ def test_a_run_that_dies_in_upsert_for_good_keeps_the_mark_and_the_next_one_comp
     _consistent(hub, listed)
 
 
+def test_a_run_cancelled_while_it_works_ends_cancelled_and_leaves_the_mark(engine: Any) -> None:
+    listed = FakeList(portfolio(10))
+    hub = engine(listed)
+    run_id = hub.stages().plan(hub.request())
+    hub.stages().fetch(run_id)
+    hub.runs.cancel(run_id, actor="admin", request_id=None)
+    run = hub.finish_from(run_id, len(STAGES))  # Airflow ends the tasks and runs the teardown
+    assert (run["state"], run["error_code"]) == ("cancelled", "CANCELLED")
+    assert hub.projects() == {}
+    assert hub.run()["state"] == "succeeded"
+    _consistent(hub, listed)
+
+
 @pytest.fixture
 def own_server(tmp_path: Any) -> Any:
     """A server of this test's own, which it may crash."""

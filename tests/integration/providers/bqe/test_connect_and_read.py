@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from integrations_hub import wiring
+from integrations_hub import admin_wiring, wiring
 from integrations_hub.access import Broker, seal_pair
 from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.listing import ListQuery
@@ -94,7 +94,7 @@ def world(sandbox: SandboxProcess, database: Database) -> World:
         actor="ann",
         request_id=None,
     )
-    wiring.publish_limits(database, environ)
+    admin_wiring.publish(database, environ)
     database.execute("""UPDATE hub.rate_limit SET requests_per_minute = 60000, burst = 100""")
     return World(database, environ, sandbox, connection, wiring.broker(database, environ))
 
