@@ -21,6 +21,7 @@ from integrations_hub.errors import (
     RuleDisabled,
     RunMustWait,
     RunRefused,
+    TransientError,
 )
 from integrations_hub.failpoints import hit
 from integrations_hub.ports import Clock, ConnectionStore, RuleStore, RunStore, SyncStore
@@ -58,8 +59,8 @@ class Plan:
             self._take_lease(run, request)
             hit("lease_acquired")
             pinned = self._decide(rule, run, request)
-        except RunMustWait:
-            raise
+        except (RunMustWait, TransientError):
+            raise  # the next try adopts the row
         except HubError as error:
             state = "skipped" if isinstance(error, RunRefused) else "failed"
             self._close(run, state, error)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from integrations_hub.domain.run import Run
-from integrations_hub.errors import HubError, RunLost
+from integrations_hub.errors import HubError, RunLost, TransientError
 from integrations_hub.failpoints import hit
 from integrations_hub.ports import Fenced, RunStore, SyncStore
 
@@ -17,6 +17,7 @@ log = logging.getLogger("integrations_hub.sync")
 
 STAGE_TTL_S = 120  # while a stage works (trust.md 3.2)
 BETWEEN_TTL_S = 900  # pool queue, scheduler restart
+_LONGEST_HELD_WAIT_S = 300.0  # a longer wait leaves the lease to whoever comes first
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ def enter(store: SyncStore, runs: RunStore, run_id: int, name: str) -> Iterator[
         raise
     except HubError as error:
         store.note_error(run, fence, code=error.code, text=error.message, hint=error.hint)
+        if isinstance(error, TransientError):
+            _wait_with_lease(store, run, fence, error.retry_after_s or 0)
         raise
     except Exception as error:
         # its text may quote a record: only its type goes to the run row
@@ -81,3 +84,10 @@ def enter(store: SyncStore, runs: RunStore, run_id: int, name: str) -> Iterator[
     if name != "finish":
         store.renew(run, fence, BETWEEN_TTL_S)
     stage.log("stage_left", stage=name)
+
+
+def _wait_with_lease(store: SyncStore, run: Run, fence: int, wait_s: float) -> None:
+    """Keep the lease over the retry's delay; before a long one let it lapse, so that others may run."""
+    held = wait_s <= _LONGEST_HELD_WAIT_S
+    with suppress(HubError):  # the error that made us wait is the one to tell
+        store.renew(run, fence, BETWEEN_TTL_S if held else 0)

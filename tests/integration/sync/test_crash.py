@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from integrations_hub.cli.embedded_postgres import EmbeddedPostgres
-from integrations_hub.errors import RunLost
+from integrations_hub.errors import RateLimited, RunLost
 from integrations_hub.store.database import Database
 from integrations_hub.store.migrate import upgrade
 
@@ -167,6 +167,26 @@ def test_a_run_that_dies_in_upsert_for_good_keeps_the_mark_and_the_next_one_comp
     assert run["error_code"] == "STAGE_INTERRUPTED"
     assert hub.mark() is None
     assert hub.run()["state"] == "succeeded"
+    _consistent(hub, listed)
+
+
+@pytest.mark.parametrize(("wait_s", "still_ours"), [(20, True), (3600, False)])
+def test_a_waiting_fetch_keeps_its_lease_over_a_short_wait_and_leaves_it_before_a_long_one(
+    engine: Any, wait_s: float, still_ours: bool
+) -> None:
+    listed = FakeList(portfolio(30))
+    hub = engine(listed)
+    run_id = hub.stages().plan(hub.request())
+
+    def limited() -> None:
+        raise RateLimited("quota", retry_after_s=wait_s)
+
+    listed.before_page[2] = limited
+    with pytest.raises(RateLimited):
+        hub.stages().fetch(run_id)
+    held = "SELECT expires_at > clock_timestamp() + interval '5 min' AS held FROM hub.integration_lease"
+    assert hub.row(held)["held"] is still_ours
+    assert hub.finish_from(run_id, 0)["state"] == "succeeded"  # nobody came: it goes on
     _consistent(hub, listed)
 
 
