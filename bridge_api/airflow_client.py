@@ -14,6 +14,8 @@ from urllib.parse import quote
 import anyio
 import httpx
 from fastapi import Request
+from starlette.types import ASGIApp
+
 from integrations_hub.errors import (
     ConfigurationError,
     Forbidden,
@@ -22,7 +24,6 @@ from integrations_hub.errors import (
     NotSignedIn,
     TransientError,
 )
-from starlette.types import ASGIApp
 
 HOUSEKEEPING = "hub__housekeeping"  # always there, so its file can always be parsed again
 _FORWARDED = ("authorization", "cookie")

@@ -10,9 +10,6 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from integrations_hub import admin_wiring
-from integrations_hub.errors import HubError, SettingInvalid
-from integrations_hub.store.database import Database
 from starlette.types import ASGIApp
 
 from bridge_api import errors
@@ -34,6 +31,9 @@ from bridge_api.routes import (
 from bridge_api.routing import refuse_unguarded
 from bridge_api.security import AuthBackend
 from bridge_api.settings import BridgeSettings, read_settings
+from integrations_hub import admin_wiring
+from integrations_hub.errors import HubError, SettingInvalid
+from integrations_hub.store.database import Database
 
 log = logging.getLogger(__name__)
 _AGAIN_S = 5.0

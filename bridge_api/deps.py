@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
+
+from bridge_api.public_url import public_url
+from bridge_api.security import AuthBackend
+from bridge_api.settings import BridgeSettings
 from integrations_hub import admin_wiring
 from integrations_hub.admin.rules import Actor
 from integrations_hub.admin_wiring import AdminServices, AuthClients
 from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable, HubError
 from integrations_hub.ports import AirflowClient
 from integrations_hub.store.database import Database
-
-from bridge_api.public_url import public_url
-from bridge_api.security import AuthBackend
-from bridge_api.settings import BridgeSettings
 
 _IDLE = 4
 

@@ -8,6 +8,8 @@ from typing import Any, cast
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
 from integrations_hub.errors import (
     AuthorizationNeeded,
     ConfigurationError,
@@ -30,7 +32,6 @@ from integrations_hub.errors import (
     StagingLost,
     TransientError,
 )
-from starlette.exceptions import HTTPException
 
 STATUSES: dict[type[HubError], int] = {
     ConfigurationError: 409,

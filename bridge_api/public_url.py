@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import Request
+
 from integrations_hub.errors import SettingInvalid
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")

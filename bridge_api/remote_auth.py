@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 from fastapi import Request
-from integrations_hub.errors import NotSignedIn, TransientError
 
 from bridge_api.airflow_client import AirflowTransport
+from integrations_hub.errors import NotSignedIn, TransientError
 
 _REMEMBER_S = 30.0
 _REMEMBERED = 1000

@@ -14,11 +14,11 @@ from anyio.lowlevel import RunVar
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from integrations_hub.errors import HubError
 from starlette.exceptions import HTTPException
 
 from bridge_api.errors import problem
 from bridge_api.security import guard
+from integrations_hub.errors import HubError
 
 log = logging.getLogger(__name__)
 # Not the server's threads: a route that asks Airflow in this process waits for one of those, and

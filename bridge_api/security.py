@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from fastapi import Request
+
 from integrations_hub.errors import Forbidden, HubError, IntegrationsDisabled, NotSignedIn
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow.sdk import get_parsing_context
+
 from integrations_hub.orchestration.dag_factory import build_rule_dag, permanent_dags
 from integrations_hub.orchestration.rule_source import RuleSource
 

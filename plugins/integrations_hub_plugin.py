@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
+
 from integrations_hub.orchestration.timetable import HubTimetable
 
 

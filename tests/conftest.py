@@ -11,6 +11,7 @@ os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="hub-airflow-"))
 
 import psycopg
 import pytest
+
 from integrations_hub.cli.embedded_postgres import EmbeddedPostgres
 from integrations_hub.store.database import Database
 from integrations_hub.store.migrate import upgrade

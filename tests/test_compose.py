@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from integrations_hub.cli.env_file import write_env_file
 
 ROOT = Path(__file__).resolve().parents[1]

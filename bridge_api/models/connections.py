@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from integrations_hub.admin.connections import status_of
 from integrations_hub.domain.connection import Connection
-from pydantic import BaseModel, ConfigDict, Field
 
 _KEY = r"^[a-z0-9]+(_[a-z0-9]+)*$"
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any, Literal
 
+from pydantic import AwareDatetime, BaseModel, ConfigDict, model_validator
+
 from integrations_hub.admin.runs import Ask
 from integrations_hub.domain.run import Run
-from pydantic import AwareDatetime, BaseModel, ConfigDict, model_validator
 
 JobState = Literal[
     "requested",

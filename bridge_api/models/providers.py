@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import BaseModel
+
 from integrations_hub.catalog import rule_form
 from integrations_hub.catalog.metadata import ObjectMeta, Provider
 from integrations_hub.catalog.signature import field_signature
-from pydantic import BaseModel
 
 
 class Environment(BaseModel):

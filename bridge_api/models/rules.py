@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, JsonValue, RootModel, field_validator
+
 from integrations_hub.admin.rules import Saved
 from integrations_hub.domain.rule import Rule
 from integrations_hub.domain.schedule import summary
-from pydantic import BaseModel, ConfigDict, JsonValue, RootModel, field_validator
 
 
 class RuleBody(RootModel[dict[str, JsonValue]]):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from integrations_hub import wiring
 
 from bridge_api.deps import bridge
 from bridge_api.models.capabilities import Capabilities, Integrations
 from bridge_api.models.problems import problems
 from bridge_api.routing import HubRoute
+from integrations_hub import wiring
 
 router = APIRouter(route_class=HubRoute, tags=["capabilities"])
 

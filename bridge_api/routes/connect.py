@@ -7,8 +7,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from integrations_hub.admin.consent import TTL_S, Answer
-from integrations_hub.errors import HubError
 
 from bridge_api.deps import Acting, ConnectionQuery, Key, Services, redirect_uri
 from bridge_api.errors import status_of
@@ -16,6 +14,8 @@ from bridge_api.models.connections import ConnectStarted
 from bridge_api.models.problems import problems
 from bridge_api.routing import HubRoute
 from bridge_api.security import CALLBACK, CALLBACK_ALIAS, user_of
+from integrations_hub.admin.consent import TTL_S, Answer
+from integrations_hub.errors import HubError
 
 router = APIRouter(route_class=HubRoute, tags=["connect"])
 

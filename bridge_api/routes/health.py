@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable, HubError
-from integrations_hub.ports import AirflowClient, Heartbeat
 
 from bridge_api.deps import Acting, Services
 from bridge_api.models.health import AirflowHealth, BrokenRule, Health, Housekeeping, Liveness
 from bridge_api.models.problems import problems
 from bridge_api.routing import HubRoute
 from bridge_api.security import LIVENESS
+from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable, HubError
+from integrations_hub.ports import AirflowClient, Heartbeat
 
 router = APIRouter(route_class=HubRoute, tags=["health"])
 

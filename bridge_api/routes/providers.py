@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
-from integrations_hub.catalog.metadata import Provider
-from integrations_hub.errors import SettingInvalid
 
 from bridge_api.deps import Key, Services, bridge, redirect_uri
 from bridge_api.models.problems import problems
@@ -18,6 +16,8 @@ from bridge_api.models.providers import (
     ProviderSummary,
 )
 from bridge_api.routing import HubRoute
+from integrations_hub.catalog.metadata import Provider
+from integrations_hub.errors import SettingInvalid
 
 router = APIRouter(
     route_class=HubRoute,

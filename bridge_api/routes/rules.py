@@ -6,12 +6,12 @@ import re
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
-from integrations_hub.errors import ConflictingChange
 
 from bridge_api.deps import Acting, ConnectionQuery, Key, Services
 from bridge_api.models.problems import problems
 from bridge_api.models.rules import EnableRule, RuleBody, RuleView
 from bridge_api.routing import HubRoute
+from integrations_hub.errors import ConflictingChange
 
 router = APIRouter(
     route_class=HubRoute,

@@ -13,6 +13,10 @@ import httpx
 import pytest
 import yaml
 from fastapi import FastAPI, Request
+from jsonschema import Draft202012Validator
+
+from bridge_api.airflow_client import AirflowTransport, HttpAirflowClient
+from bridge_api.deps import airflow as airflow_dependency
 from integrations_hub.errors import (
     ConfigurationError,
     Forbidden,
@@ -21,10 +25,6 @@ from integrations_hub.errors import (
     NotSignedIn,
     TransientError,
 )
-from jsonschema import Draft202012Validator
-
-from bridge_api.airflow_client import AirflowTransport, HttpAirflowClient
-from bridge_api.deps import airflow as airflow_dependency
 from tests.kit.bridge import ADMIN, BridgeKit
 
 

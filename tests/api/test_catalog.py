@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from integrations_hub.catalog import rule_form
-
 from tests.kit.bridge import ADMIN, API, RULE, BridgeKit
 
 

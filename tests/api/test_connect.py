@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from integrations_hub.errors import GrantRejected, TransientError
 from integrations_hub.vault.keyring import Keyring
-
 from tests.kit.bridge import ADMIN, API, COMPANY, KEY, BridgeKit
 
 CALLBACK = "http://127.0.0.1:8080/hub/api/integrations/bqe/connect/callback"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from integrations_hub.errors import TransientError
 
+from integrations_hub.errors import TransientError
 from tests.kit.bridge import API, BridgeKit
 
 BODY = {"key": "acme", "label": "Acme", "environment": "production"}

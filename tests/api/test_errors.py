@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from integrations_hub import errors
-from integrations_hub.errors import HubError
 
 from bridge_api.errors import STATUSES, status_of
+from integrations_hub import errors
+from integrations_hub.errors import HubError
 from tests.kit.bridge import ADMIN, API, BridgeKit
 
 FAMILIES = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from integrations_hub.errors import TransientError
 from integrations_hub.store.heartbeats import PostgresHeartbeatStore
-
 from tests.kit.bridge import BridgeKit
 
 HEALTH = "/api/integrations/health"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from integrations_hub.errors import ConfigurationError, TransientError
 
+from integrations_hub.errors import ConfigurationError, TransientError
 from tests.kit.bridge import ADMIN, API, BridgeKit
 
 RUN = f"{API}/projects/run"

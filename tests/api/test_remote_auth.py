@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request, Response
-from integrations_hub.errors import NotSignedIn, SecretKeyMissing, SettingInvalid, TransientError
 
 from bridge_api.airflow_client import AirflowTransport
 from bridge_api.app import standalone
 from bridge_api.remote_auth import RemoteAuth
+from integrations_hub.errors import NotSignedIn, SecretKeyMissing, SettingInvalid, TransientError
 from tests.kit.bridge import KEY
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from integrations_hub.errors import TransientError
-
 from tests.kit.bridge import API, RULE, BridgeKit
 
 DAG = "hub__bqe__acme__projects"

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from integrations_hub.errors import NotSignedIn
 from starlette.requests import Request
 
+from integrations_hub.errors import NotSignedIn
 from tests.kit import airflow_env
 
 api_server = airflow_env.api_server()

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from integrations_hub.store.database import Database
 from integrations_hub.store.housekeeping import HousekeepingStore
-
 from tests.kit.airflow_env import DAG_FILE, REPOSITORY, hashes, parse, rule_row, write_snapshot
 
 PERMANENT = {"hub__housekeeping", "hub__on_demand"}

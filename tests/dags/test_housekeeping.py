@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from integrations_hub.orchestration import hub_database
 from integrations_hub.orchestration.housekeeping import HousekeepingTask
 from integrations_hub.store.database import Database

@@ -11,6 +11,7 @@ import airflow
 import jsonschema
 from airflow.providers_manager import ProvidersManager
 from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+
 from integrations_hub.orchestration.hook import ProviderHook
 from integrations_hub.orchestration.provider_folders import hook_class_name, provider_names
 from integrations_hub.orchestration.provider_info import get_provider_info

@@ -10,10 +10,10 @@ import pytest
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
+
 from integrations_hub.domain.run import STAGES
 from integrations_hub.orchestration.dag_factory import build_rule_dag, permanent_dags
 from integrations_hub.orchestration.retry_policy import HubRetryPolicy
-
 from tests.kit.airflow_env import as_rule
 
 

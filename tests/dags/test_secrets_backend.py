@@ -10,6 +10,7 @@ import pytest
 from airflow._shared.secrets_masker import redact
 from airflow.sdk._shared.secrets_masker import redact as sdk_redact
 from cryptography.fernet import Fernet
+
 from integrations_hub.domain.connection import ServedConnection
 from integrations_hub.errors import (
     ConfigurationError,

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import (
     AirflowRescheduleException,
     AirflowSkipException,
 )
+
 from integrations_hub import errors
 from integrations_hub.errors import HubError, RunMustWait, RunRefused, TransientError
 from integrations_hub.orchestration.retry_policy import FATES, Fate, HubRetryPolicy, fate_of

@@ -11,11 +11,11 @@ from airflow.exceptions import AirflowTimetableInvalid
 from airflow.sdk.timezone import coerce_datetime
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
+
 from integrations_hub.domain.rule import Schedule
 from integrations_hub.domain.schedule import next_run_after
 from integrations_hub.orchestration.dag_factory import build_rule_dag
 from integrations_hub.orchestration.timetable import HubTimetable
-
 from tests.kit.airflow_env import as_rule
 
 UTC = timezone.utc

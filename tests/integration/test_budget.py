@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+
 from integrations_hub.catalog.metadata import RateLimits
 from integrations_hub.errors import SettingInvalid
 from integrations_hub.store.budget import BudgetStore, effective_limits

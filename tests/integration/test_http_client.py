@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+
 from integrations_hub.catalog.metadata import RequiredHeader
 from integrations_hub.domain.connection import ServedConnection
 from integrations_hub.errors import (
@@ -26,7 +27,6 @@ from integrations_hub.errors import (
 from integrations_hub.transport.client import ProviderHttp
 from integrations_hub.transport.form_post import RequestsFormPoster
 from integrations_hub.transport.log_guard import GUARD
-
 from tests.kit.acme import acme
 from tests.kit.fake_time import FakeClock
 from tests.kit.scripted_server import Answer, ScriptedServer

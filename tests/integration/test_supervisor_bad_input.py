@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from integrations_hub.cli.embedded_postgres import EmbeddedPostgres
 from integrations_hub.cli.postgres_binaries import home_of
 from integrations_hub.cli.state import State, remove_state
-
 from tests.kit.hub_process import HubProcess, clean_environment, hub, left_behind
 
 ROOT = Path(__file__).resolve().parents[2]

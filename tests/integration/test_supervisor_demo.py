@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from integrations_hub.cli.state import State, remove_state
 
+from integrations_hub.cli.state import State, remove_state
 from tests.kit.hub_process import HubProcess, hub, left_behind
 
 pytestmark = pytest.mark.real_airflow

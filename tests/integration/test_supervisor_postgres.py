@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from integrations_hub.cli import postgres_binaries, postgres_cluster
 from integrations_hub.cli.embedded_postgres import EmbeddedPostgres
 from integrations_hub.errors import ConfigurationError

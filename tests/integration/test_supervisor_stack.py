@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+
 from integrations_hub.cli.embedded_postgres import EmbeddedPostgres
 from integrations_hub.cli.state import State, remove_state
-
 from tests.kit.hub_process import HubProcess, hub, left_behind
 
 pytestmark = pytest.mark.real_airflow

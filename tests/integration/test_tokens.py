@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 import pytest
+
 from integrations_hub.access import Broker, seal_pair
 from integrations_hub.domain.connection import Connection
 from integrations_hub.errors import (
@@ -22,7 +23,6 @@ from integrations_hub.store.oauth_flows import PostgresOAuthFlowStore
 from integrations_hub.store.tokens import PostgresTokenStore
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.vault.keyring import Keyring
-
 from tests.kit.fake_tokens import FakeIdp
 
 RING = Keyring.from_setting(Keyring.new_key())

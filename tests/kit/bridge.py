@@ -10,13 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 from fastapi import FastAPI
+
+from bridge_api import deps
+from bridge_api.app import create_app
 from integrations_hub.domain.connection import TokenGrant
 from integrations_hub.errors import NotFound, NotSignedIn
 from integrations_hub.store.database import Database
 from integrations_hub.vault.keyring import Keyring
-
-from bridge_api import deps
-from bridge_api.app import create_app
 
 KEY = Keyring.new_key()
 ADMIN = {"Authorization": "Bearer admin"}

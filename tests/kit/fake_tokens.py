@@ -10,7 +10,6 @@ from datetime import timedelta
 from integrations_hub.domain.connection import Connection, TokenGrant
 from integrations_hub.errors import DatabaseUnavailable
 from integrations_hub.ports import RefreshClaim, Sealed
-
 from tests.kit.fake_time import FakeClock
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 import psutil
+
 from integrations_hub.cli.postgres_binaries import home_of
 
 STOP_S = 60

@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import Any
 
 import psutil
+
 from integrations_hub.cli.hub_client import HubClient
 from integrations_hub.cli.shutdown import Shutdown
 from integrations_hub.cli.state import ADMIN, State, repository
 from integrations_hub.cli.supervisor import Stack, StackOptions
 from integrations_hub.domain.run import ENDED
 from integrations_hub.store.database import Database
-
 from tests.kit.hub_process import clean_environment
 from tests.kit.sandbox import SandboxProcess
 

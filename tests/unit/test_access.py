@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+
 from integrations_hub.access import Broker, seal_pair
 from integrations_hub.domain.connection import Connection
 from integrations_hub.errors import (
@@ -14,7 +15,6 @@ from integrations_hub.errors import (
     ProviderUnreachable,
     SettingInvalid,
 )
-
 from tests.kit.fake_time import START, FakeClock
 from tests.kit.fake_tokens import FakeIdp, FakeTokens, PlainVault
 

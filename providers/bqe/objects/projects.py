@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from integrations_hub.catalog.metadata import ObjectMeta, Provider
 from integrations_hub.ports import HttpClient, ObjectClient
-
 from providers.bqe.listing import BqeList
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from integrations_hub import wiring
 from integrations_hub.admin_wiring import publish
 from integrations_hub.domain.connection import Connection
@@ -18,7 +19,6 @@ from integrations_hub.store.heartbeats import PostgresHeartbeatStore
 from integrations_hub.store.projects import PostgresProjectStore
 from integrations_hub.store.providers import PostgresProviderStore
 from integrations_hub.store.settings import PostgresSettingStore
-
 from tests.integration.store.test_rules import at_once
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+
 from integrations_hub.cli.embedded_postgres import EmbeddedPostgres
 from integrations_hub.errors import DatabaseUnusable
 from integrations_hub.store.migrate import current, downgrade, head, upgrade

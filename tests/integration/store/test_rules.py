@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from integrations_hub.domain.connection import Connection
 from integrations_hub.errors import ConflictingChange, NotFound
 from integrations_hub.store.connections import PostgresConnectionStore

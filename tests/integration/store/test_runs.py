@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from integrations_hub.domain.rule import Rule
 from integrations_hub.domain.run import RunRequest
 from integrations_hub.errors import ConflictingChange, NotFound
@@ -14,7 +15,6 @@ from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
 from integrations_hub.store.rules import PostgresRuleStore
 from integrations_hub.store.runs import PostgresRunStore
-
 from tests.integration.store.test_rules import BODY, at_once
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from integrations_hub.cli.embedded_postgres import EmbeddedPostgres
 from integrations_hub.errors import RateLimited, RunLost
 from integrations_hub.store.database import Database
 from integrations_hub.store.migrate import upgrade
-
 from tests.kit.engine import STAGES, Engine, truth
 from tests.kit.fake_list import FakeList, portfolio
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from integrations_hub.errors import LeaseHeld, RuleDisabled, RunMustWait
 
+from integrations_hub.errors import LeaseHeld, RuleDisabled, RunMustWait
 from tests.kit.engine import Engine, truth
 from tests.kit.fake_list import EPOCH, FakeList, portfolio, project
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from integrations_hub.catalog.loader import MAX_BYTES, load_folder, load_provider
 from integrations_hub.errors import MetadataInvalid, NotFound
-
 from tests.kit.provider_json import ACME, written
 
 Change = Callable[[dict[str, Any]], object]

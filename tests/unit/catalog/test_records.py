@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from integrations_hub.catalog.build import object_of
 from integrations_hub.catalog.records import Envelope, envelope_decoder, payload_decoder
 from integrations_hub.errors import PageUnreadable, RecordRejected
-
 from tests.kit.provider_json import ACME
 
 WIDGETS = object_of("widgets", ACME["objects"]["widgets"])

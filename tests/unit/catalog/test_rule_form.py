@@ -4,12 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+
 from integrations_hub.catalog import rule_form
 from integrations_hub.catalog.build import object_of
 from integrations_hub.catalog.metadata import Capabilities, DefaultMapping, MappingEntry, ObjectMeta
 from integrations_hub.errors import RuleInvalid
-from jsonschema import Draft202012Validator
-
 from tests.kit.provider_json import ACME
 
 WIDGETS = object_of("widgets", ACME["objects"]["widgets"])

@@ -2,9 +2,9 @@ import copy
 from typing import Any
 
 import pytest
+
 from integrations_hub.catalog.build import object_of
 from integrations_hub.catalog.signature import field_signature
-
 from tests.kit.provider_json import ACME
 
 

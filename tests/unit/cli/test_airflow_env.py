@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from integrations_hub.cli.airflow_env import StackSettings, component_env
 from integrations_hub.cli.state import State
 

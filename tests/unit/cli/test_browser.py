@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+
 from integrations_hub.cli.browser import Consent, ConsentForm
 from integrations_hub.errors import FlowRejected, ProviderUnreachable
 

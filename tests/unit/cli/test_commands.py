@@ -4,10 +4,11 @@ import json
 
 import pytest
 from cryptography.fernet import Fernet
+from typer.testing import CliRunner
+
 from integrations_hub.cli import databases, doctor
 from integrations_hub.cli.main import app
 from integrations_hub.errors import SecretKeyMissing, SettingInvalid
-from typer.testing import CliRunner
 
 RUNNER = CliRunner()
 

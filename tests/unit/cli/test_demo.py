@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+
 from integrations_hub.cli.demo import Demo
 from integrations_hub.cli.demo_sandbox import DemoSandbox
 from integrations_hub.cli.hub_client import HubClient

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from integrations_hub.cli.demo_report import compare, show
 from integrations_hub.errors import HubError
 

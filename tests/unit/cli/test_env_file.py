@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+
 from integrations_hub.cli.env_file import write_env_file
 from integrations_hub.errors import SettingInvalid
 

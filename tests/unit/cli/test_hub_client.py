@@ -4,6 +4,7 @@ import json
 
 import httpx
 import pytest
+
 from integrations_hub.cli.hub_client import HubClient
 from integrations_hub.errors import HubError, NotFound, ProviderUnreachable
 

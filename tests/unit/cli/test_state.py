@@ -4,6 +4,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from integrations_hub.cli.state import State, is_ours, state_folder
 from integrations_hub.errors import ConfigurationError, SettingInvalid
 

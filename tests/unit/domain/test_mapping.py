@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from integrations_hub.domain.local_entity import PROJECT
 from integrations_hub.domain.mapping import FieldMap, compile_mapping, strip_html
 from integrations_hub.errors import RecordRejected

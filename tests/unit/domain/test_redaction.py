@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from integrations_hub.domain.redaction import redact_sensitive, redact_text
 
 SECRET = "s3cr3t-Value_9"

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from integrations_hub.domain.cron import Cron
 from integrations_hub.domain.rule import Schedule
 from integrations_hub.domain.schedule import gap_after, next_run_after, summary

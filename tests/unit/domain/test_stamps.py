@@ -3,6 +3,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from integrations_hub.domain.stamps import floor_to, format_stamp, parse_stamp
 
 FORMAT = "%Y-%m-%dT%H:%M:%S"

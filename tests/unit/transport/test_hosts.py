@@ -1,6 +1,7 @@
 """Which addresses may see a token."""
 
 import pytest
+
 from integrations_hub.errors import HostNotAllowed, SettingInvalid
 from integrations_hub.transport.hosts import HostGuard, check_base_url
 

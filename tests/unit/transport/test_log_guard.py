@@ -4,6 +4,7 @@ import io
 import logging
 
 import pytest
+
 from integrations_hub.transport.log_guard import LogGuard
 
 

@@ -1,10 +1,11 @@
 """The retry rules of decision D19."""
 
 import pytest
+from urllib3.response import HTTPResponse
+
 from integrations_hub.errors import RateLimited
 from integrations_hub.transport.retry import HubRetry, parse_retry_after
 from integrations_hub.transport.session import new_session
-from urllib3.response import HTTPResponse
 
 DATE = "Sun, 01 Mar 2026 12:00:00 GMT"
 

@@ -1,10 +1,10 @@
 """Waiting for the budget: slices with heartbeats, pauses that come late, waits that are too long."""
 
 import pytest
+
 from integrations_hub.errors import RateLimited
 from integrations_hub.ports import BudgetSlot
 from integrations_hub.transport.throttle import Throttle
-
 from tests.kit.fake_time import FakeClock
 
 

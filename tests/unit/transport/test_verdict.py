@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from integrations_hub.errors import (
     AuthorizationNeeded,
     PermissionMissing,
@@ -14,7 +15,6 @@ from integrations_hub.errors import (
 )
 from integrations_hub.ports import HttpResponse
 from integrations_hub.transport.verdict import Verdict
-
 from tests.kit.acme import acme
 
 VERDICT = Verdict(acme())

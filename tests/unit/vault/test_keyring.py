@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+
 from integrations_hub.errors import SecretKeyMissing, SettingInvalid
 from integrations_hub.ports import Sealed
 from integrations_hub.vault.keyring import Keyring

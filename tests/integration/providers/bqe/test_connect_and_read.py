@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
 from integrations_hub import admin_wiring, wiring
 from integrations_hub.access import Broker, seal_pair
 from integrations_hub.domain.connection import Connection
@@ -16,7 +17,6 @@ from integrations_hub.store.tokens import PostgresTokenStore
 from integrations_hub.transport.client import ProviderHttp
 from integrations_hub.transport.oauth import pkce_pair
 from integrations_hub.vault.keyring import Keyring
-
 from tests.kit.sandbox import SandboxProcess
 
 CALLBACK = "http://127.0.0.1:8080/hub/api/integrations/bqe/connect/callback"

@@ -10,13 +10,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+import providers.bqe
 from integrations_hub.catalog.loader import load_provider
 from integrations_hub.catalog.metadata import Provider
 from integrations_hub.domain.listing import ListQuery
 from integrations_hub.errors import GrantRejected
 from integrations_hub.ports import HttpResponse
-
-import providers.bqe
 from providers.bqe import auth
 from providers.bqe.objects import projects
 from providers.bqe.sandbox.portfolio import is_root

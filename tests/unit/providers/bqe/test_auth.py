@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from integrations_hub.errors import (
     GrantRejected,
     HostNotAllowed,
@@ -10,7 +11,6 @@ from integrations_hub.errors import (
     SettingInvalid,
 )
 from integrations_hub.ports import HttpResponse
-
 from providers.bqe.auth import build
 from tests.kit.acme import acme
 

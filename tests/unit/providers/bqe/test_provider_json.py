@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+import providers
 from integrations_hub.catalog import rule_form
 from integrations_hub.catalog.loader import load_provider
 from integrations_hub.catalog.metadata import ObjectMeta, Provider
 from integrations_hub.domain.local_entity import PROJECT
-
-import providers
 
 MARKS = {"documented", "observed", "reported", "inferred", "guess"}
 
