@@ -16,7 +16,7 @@ from integrations_hub import admin_wiring
 from integrations_hub.admin.rules import Actor
 from integrations_hub.admin_wiring import AdminServices, AuthClients
 from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable, HubError
-from integrations_hub.ports import AirflowClient
+from integrations_hub.ports.airflow import AirflowClient
 from integrations_hub.store.database import Database
 
 _IDLE = 4

@@ -37,7 +37,7 @@ def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     """The address of a migrated, empty database of this test alone."""
     with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as admin:
         name = f"test_{os.urandom(6).hex()}"
-        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE {_TEMPLATE}')
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE {_TEMPLATE} STRATEGY file_copy')
         try:
             yield postgres.url_of(name)
         finally:

@@ -10,7 +10,8 @@ from bridge_api.models.problems import problems
 from bridge_api.routing import HubRoute
 from bridge_api.security import LIVENESS
 from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable, HubError
-from integrations_hub.ports import AirflowClient, Heartbeat
+from integrations_hub.ports.airflow import AirflowClient
+from integrations_hub.ports.records import Heartbeat
 
 router = APIRouter(route_class=HubRoute, tags=["health"])
 

@@ -22,7 +22,9 @@ from integrations_hub.errors import (
     HubError,
 )
 from integrations_hub.failpoints import hit
-from integrations_hub.ports import AuthClient, Clock, RefreshClaim, Sealed, TokenStore, Vault
+from integrations_hub.ports.credentials import RefreshClaim, Sealed, TokenStore, Vault
+from integrations_hub.ports.outside import Clock
+from integrations_hub.ports.provider import AuthClient
 
 CLAIM_TTL_S = 40  # longer than connect plus the deadline of the token request
 _USABLE_S = 30  # an older token with this much life left is still worth serving

@@ -14,7 +14,9 @@ from integrations_hub.admin.runs import Runs
 from integrations_hub.catalog.metadata import Provider, RateLimits
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection
-from integrations_hub.ports import AuthClient, Clock, HeartbeatStore, LocalProjectStore
+from integrations_hub.ports.outside import Clock
+from integrations_hub.ports.provider import AuthClient
+from integrations_hub.ports.records import HeartbeatStore, LocalProjectStore
 from integrations_hub.store.audit import PostgresAuditStore
 from integrations_hub.store.budget import BudgetStore, effective_limits
 from integrations_hub.store.connections import PostgresConnectionStore

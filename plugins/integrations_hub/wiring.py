@@ -20,14 +20,10 @@ from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection, ServedConnection
 from integrations_hub.domain.run import Run, RunRequest
 from integrations_hub.errors import SettingInvalid
-from integrations_hub.ports import (
-    AuthClient,
-    Clock,
-    ConnectionLookup,
-    HttpClient,
-    ObjectClient,
-    TokenStore,
-)
+from integrations_hub.ports.credentials import TokenStore
+from integrations_hub.ports.outside import Clock, HttpClient
+from integrations_hub.ports.provider import AuthClient, ObjectClient
+from integrations_hub.ports.sync import ConnectionLookup
 from integrations_hub.store.budget import BudgetStore
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database

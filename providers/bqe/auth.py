@@ -13,7 +13,8 @@ from dataclasses import replace
 from integrations_hub.catalog.metadata import Provider
 from integrations_hub.domain.connection import TokenGrant
 from integrations_hub.errors import HostNotAllowed, ProviderContractError
-from integrations_hub.ports import AuthClient, FormPoster
+from integrations_hub.ports.outside import FormPoster
+from integrations_hub.ports.provider import AuthClient
 from integrations_hub.transport import oauth
 from integrations_hub.transport.hosts import HostGuard, check_base_url
 

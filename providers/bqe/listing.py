@@ -9,7 +9,7 @@ from integrations_hub.catalog.metadata import ObjectMeta, Provider
 from integrations_hub.domain.listing import FilterProbe, ListQuery, RawPage
 from integrations_hub.domain.stamps import format_stamp
 from integrations_hub.errors import PageUnreadable, ProviderContractError, RequestRejected
-from integrations_hub.ports import HttpClient, HttpResponse
+from integrations_hub.ports.outside import HttpClient, HttpResponse
 from integrations_hub.transport.http_date import parse_http_date
 
 _BOM = b"\xef\xbb\xbf"

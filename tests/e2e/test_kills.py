@@ -14,17 +14,16 @@ from tests.kit.stack import RunningHub
 
 pytestmark = pytest.mark.real_airflow
 
-# where the task process is killed, per stage; fetch and upsert also in the middle of their work
+# where the task process is killed: once in each of the six stages, and at further places in the long count
 PLACES = [
     "lease_acquired",
-    "fetch_entered",
     "before_commit",
     "filter_parents_entered",
     "map_fields_entered",
-    "chunk_before_commit",
     "chunk_after_commit",
     "before_finish",
 ]
+FURTHER = ["run_started", "fetch_entered", "after_commit", "mid_map", "chunk_before_commit", "finished"]
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +66,9 @@ def _as_undisturbed(hub: RunningHub, job: dict[str, Any], undisturbed: dict[str,
     assert ledger == job["created"]
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place", [*PLACES, *(pytest.param(place, marks=pytest.mark.deep) for place in FURTHER)]
+)
 def test_a_killed_task_process_is_retried_and_the_effect_is_once(
     hub: RunningHub, undisturbed: dict[str, Any], place: str
 ) -> None:

@@ -17,7 +17,7 @@ from integrations_hub.errors import (
     NotFound,
     ProviderUnreachable,
 )
-from integrations_hub.ports import Sealed
+from integrations_hub.ports.credentials import Sealed
 from integrations_hub.store.database import Database
 from integrations_hub.store.oauth_flows import PostgresOAuthFlowStore
 from integrations_hub.store.tokens import PostgresTokenStore

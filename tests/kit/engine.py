@@ -12,7 +12,8 @@ from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.rule import Rule
 from integrations_hub.domain.run import RunRequest
 from integrations_hub.errors import RunFailed
-from integrations_hub.ports import ObjectClient, Sealed
+from integrations_hub.ports.credentials import Sealed
+from integrations_hub.ports.provider import ObjectClient
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
 from integrations_hub.store.rules import PostgresRuleStore

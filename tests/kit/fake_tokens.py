@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from integrations_hub.domain.connection import Connection, TokenGrant
 from integrations_hub.errors import DatabaseUnavailable
-from integrations_hub.ports import RefreshClaim, Sealed
+from integrations_hub.ports.credentials import RefreshClaim, Sealed
 from tests.kit.fake_time import FakeClock
 
 

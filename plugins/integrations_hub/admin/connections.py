@@ -15,7 +15,8 @@ from integrations_hub.errors import (
     HubError,
     NotFound,
 )
-from integrations_hub.ports import AirflowClient, ConnectionStore
+from integrations_hub.ports.airflow import AirflowClient
+from integrations_hub.ports.records import ConnectionStore
 
 log = logging.getLogger(__name__)
 

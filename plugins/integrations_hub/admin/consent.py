@@ -19,15 +19,10 @@ from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection, TokenGrant
 from integrations_hub.errors import ConfigurationError, FlowRejected, HubError
 from integrations_hub.failpoints import hit
-from integrations_hub.ports import (
-    AuditStore,
-    AuthClient,
-    Clock,
-    ConnectionStore,
-    OAuthFlowStore,
-    TokenStore,
-    Vault,
-)
+from integrations_hub.ports.credentials import OAuthFlowStore, TokenStore, Vault
+from integrations_hub.ports.outside import Clock
+from integrations_hub.ports.provider import AuthClient
+from integrations_hub.ports.records import AuditStore, ConnectionStore
 
 TTL_S = 600
 _log = logging.getLogger(__name__)

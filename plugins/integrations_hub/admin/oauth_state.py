@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from integrations_hub.ports import Signer
+from integrations_hub.ports.credentials import Signer
 
 _VERSION = 1
 _LABEL = b"oauth state\0"  # a signature over anything else never fits here

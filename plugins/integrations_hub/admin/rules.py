@@ -12,7 +12,8 @@ from integrations_hub.catalog import rule_form
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.rule import Rule
 from integrations_hub.errors import ConflictingChange, NotFound, TransientError
-from integrations_hub.ports import AirflowClient, LocalProjectStore, RuleStore
+from integrations_hub.ports.airflow import AirflowClient
+from integrations_hub.ports.records import LocalProjectStore, RuleStore
 
 VISIBLE_WITHIN_S = 10.0
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from integrations_hub.errors import (
     RuleDisabled,
     TransientError,
 )
-from integrations_hub.ports import RunStore
+from integrations_hub.ports.records import RunStore
 
 ON_DEMAND = "hub__on_demand"
 

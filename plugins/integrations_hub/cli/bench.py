@@ -110,7 +110,7 @@ def _prepare(database: Database, provider_key: str, api_url: str, pages_ahead: i
     from integrations_hub.catalog.metadata import RateLimits
     from integrations_hub.domain.listing import FilterProbe
     from integrations_hub.errors import NotFound
-    from integrations_hub.ports import Sealed
+    from integrations_hub.ports.credentials import Sealed
     from integrations_hub.store.budget import BudgetStore
     from integrations_hub.store.connections import PostgresConnectionStore
     from integrations_hub.store.rules import PostgresRuleStore

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from integrations_hub.catalog.metadata import RateLimits
 from integrations_hub.errors import SettingInvalid
-from integrations_hub.ports import BudgetSlot
+from integrations_hub.ports.outside import BudgetSlot
 from integrations_hub.store.database import Database
 from integrations_hub.store.statements import load
 

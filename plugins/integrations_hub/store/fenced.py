@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from integrations_hub.domain.run import Run
-from integrations_hub.ports import StagedRecord
+from integrations_hub.ports.sync import StagedRecord
 from integrations_hub.store.database import Connection
 from integrations_hub.store.statements import load
 

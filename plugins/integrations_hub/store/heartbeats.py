@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from integrations_hub.ports import Heartbeat
+from integrations_hub.ports.records import Heartbeat
 from integrations_hub.store.database import Database
 from integrations_hub.store.statements import load
 

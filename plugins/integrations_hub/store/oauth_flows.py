@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from integrations_hub.ports import Sealed
+from integrations_hub.ports.credentials import Sealed
 from integrations_hub.store.database import Database
 from integrations_hub.store.statements import load
 

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from integrations_hub.errors import ConflictingChange
-from integrations_hub.ports import Setting
+from integrations_hub.ports.records import Setting
 from integrations_hub.store.audit import record
 from integrations_hub.store.database import Database
 from integrations_hub.store.statements import load

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from integrations_hub.domain.connection import Connection
 from integrations_hub.errors import ConflictingChange, NotFound
-from integrations_hub.ports import RefreshClaim, Sealed
+from integrations_hub.ports.credentials import RefreshClaim, Sealed
 from integrations_hub.store.database import Database, Row
 from integrations_hub.store.statements import load
 

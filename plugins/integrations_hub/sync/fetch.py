@@ -15,80 +15,17 @@ from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.listing import ListQuery
 from integrations_hub.domain.run import Run
-from integrations_hub.failpoints import hit
-from integrations_hub.ports import (
-    ConnectionStore,
-    HttpClient,
-    ObjectClient,
-    RunStore,
-    StagedRecord,
-    SyncStore,
-)
+from integrations_hub.ports.outside import HttpClient
+from integrations_hub.ports.provider import ObjectClient
+from integrations_hub.ports.records import ConnectionStore, RunStore
+from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.full_listing import FullListing
 from integrations_hub.sync.pinned import Pinned
+from integrations_hub.sync.reading import Reading
 from integrations_hub.sync.stage import Stage, enter
 from integrations_hub.sync.stamp_listing import StampListing
 
 _FUTURE = timedelta(minutes=5)  # a stamp further ahead is applied but does not move the mark
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One listing under way: what both kinds of listing need to read and save pages."""
-
-    stage: Stage
-    client: ObjectClient
-    http: HttpClient
-    query: ListQuery
-    page_size: int
-    pages_ahead: int
-    precision_s: int
-    decode: Callable[[bytes], list[Any]]
-    listing: dict[str, Any]
-
-    def staged(self, page_no: int, body: bytes) -> list[StagedRecord]:
-        """Decode one page."""
-        return [
-            StagedRecord(
-                page_no=page_no,
-                n=n,
-                external_id=record.external_id,
-                parent_id=record.parent_id,
-                updated_at=record.updated_at,
-                payload=record.payload,
-                flag=f"malformed: {record.problem}" if record.problem else None,
-            )
-            for n, record in enumerate(self.decode(body))
-        ]
-
-    def save(self, page_no: int, body: bytes, records: list[StagedRecord]) -> None:
-        """One page, one transaction: fence, staged records, page ledger, progress."""
-        hit("fetched")
-        children = sum(record.parent_id is not None for record in records)
-        digest = hashlib.sha256(body).hexdigest()[:32]
-        self.listing["next_page"] = page_no + 1
-        with self.stage.write() as tx:
-            hit("fence_checked")
-            tx.save_page(page_no, records, digest, children)
-            tx.save_listing(self.listing, requests=self.sent())
-            hit("before_commit")
-        hit("after_commit")
-        self.stage.log("page_fetched", page=page_no, records=len(records), children=children)
-
-    def restart(self) -> None:
-        """Forget what is staged; the listing begins again."""
-        with self.stage.write() as tx:
-            tx.clear_staging()
-            tx.save_listing(self.listing, requests=self.sent())
-
-    def note(self) -> None:
-        """Save the progress without a page."""
-        with self.stage.write() as tx:
-            tx.save_listing(self.listing, requests=self.sent())
-
-    def sent(self) -> int:
-        """Requests of this run so far, those of earlier tries included."""
-        return int(self.listing.get("requests_before", 0)) + self.http.requests
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 from integrations_hub.domain.run import GOOD, Run
 from integrations_hub.errors import ListingIncomplete, RunFailed
 from integrations_hub.failpoints import hit
-from integrations_hub.ports import RunStore, SyncStore
+from integrations_hub.ports.records import RunStore
+from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.stage import enter
 

@@ -8,13 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from datetime import datetime
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from integrations_hub.domain.listing import ListQuery, RawPage
 from integrations_hub.errors import ListingIncomplete, PagingLoop
-
-if TYPE_CHECKING:
-    from integrations_hub.sync.fetch import Reading
+from integrations_hub.sync.reading import Reading
 
 _ATTEMPTS = 3
 _RENEW_S = 30.0

@@ -13,7 +13,8 @@ from integrations_hub.domain.local_entity import LOCAL_ENTITIES
 from integrations_hub.domain.mapping import MappedRecord, compile_mapping
 from integrations_hub.errors import RecordRejected
 from integrations_hub.failpoints import hit
-from integrations_hub.ports import RunStore, SyncStore
+from integrations_hub.ports.records import RunStore
+from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.filter_parents import require_staging
 from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.stage import Stage, enter

@@ -24,7 +24,9 @@ from integrations_hub.errors import (
     TransientError,
 )
 from integrations_hub.failpoints import hit
-from integrations_hub.ports import Clock, ConnectionStore, RuleStore, RunStore, SyncStore
+from integrations_hub.ports.outside import Clock
+from integrations_hub.ports.records import ConnectionStore, RuleStore, RunStore
+from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.stage import BETWEEN_TTL_S, STAGE_TTL_S, Stage
 

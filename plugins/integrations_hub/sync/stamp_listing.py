@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from integrations_hub.domain.listing import ListQuery
 from integrations_hub.domain.stamps import floor_to
 from integrations_hub.errors import PagingLoop
-from integrations_hub.ports import StagedRecord
-
-if TYPE_CHECKING:
-    from integrations_hub.sync.fetch import Reading
+from integrations_hub.ports.sync import StagedRecord
+from integrations_hub.sync.reading import Reading
 
 _EARLIEST = datetime(1970, 1, 1)
 

@@ -9,7 +9,7 @@ import requests
 from urllib3.exceptions import HTTPError, ProtocolError
 
 from integrations_hub.errors import ProviderUnreachable
-from integrations_hub.ports import Budget, Clock, HttpResponse
+from integrations_hub.ports.outside import Budget, Clock, HttpResponse
 from integrations_hub.transport.body import read_body
 from integrations_hub.transport.pulse import Pulse
 from integrations_hub.transport.retry import LONGEST_WAIT_S, HubRetry, too_long

@@ -6,7 +6,7 @@ import requests
 from urllib3.exceptions import ProtocolError
 
 from integrations_hub.errors import ProviderContractError
-from integrations_hub.ports import Clock
+from integrations_hub.ports.outside import Clock
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024

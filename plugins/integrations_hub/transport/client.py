@@ -11,7 +11,7 @@ import requests
 from integrations_hub.catalog.metadata import Provider
 from integrations_hub.domain.connection import ServedConnection
 from integrations_hub.errors import AuthorizationNeeded, SettingInvalid, TokenNotReady
-from integrations_hub.ports import Budget, Clock, HttpResponse
+from integrations_hub.ports.outside import Budget, Clock, HttpResponse
 from integrations_hub.transport.attempts import Attempts
 from integrations_hub.transport.hosts import HostGuard
 from integrations_hub.transport.log_guard import GUARD, guarded

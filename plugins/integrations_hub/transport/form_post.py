@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 from urllib3.util.retry import Retry
 
 from integrations_hub.errors import ProviderUnreachable, UnexpectedRedirect
-from integrations_hub.ports import Clock, HttpResponse
+from integrations_hub.ports.outside import Clock, HttpResponse
 from integrations_hub.transport.body import read_body
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.log_guard import guarded

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from integrations_hub.domain.connection import TokenGrant
 from integrations_hub.errors import GrantRejected, HubError, ProviderContractError, TransientError
-from integrations_hub.ports import HttpResponse
+from integrations_hub.ports.outside import HttpResponse
 from integrations_hub.transport.retry import parse_retry_after
 
 _DEFAULT_LIFE_S = 55 * 60

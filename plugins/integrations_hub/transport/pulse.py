@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from integrations_hub.ports import Clock
+from integrations_hub.ports.outside import Clock
 
 _SLICE_S = 5.0
 _BEAT_EVERY_S = 15.0  # the promise is 20 s; a slice of 5 s may come on top

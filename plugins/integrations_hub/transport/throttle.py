@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 
 from integrations_hub.errors import RateLimited
-from integrations_hub.ports import BudgetRows, Clock
+from integrations_hub.ports.outside import BudgetRows, Clock
 from integrations_hub.transport.pulse import Pulse
 
 MAX_WAIT_S = 60.0  # a longer wait frees the worker slot instead

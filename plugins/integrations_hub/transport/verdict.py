@@ -19,7 +19,7 @@ from integrations_hub.errors import (
     TransientError,
     UnexpectedRedirect,
 )
-from integrations_hub.ports import HttpResponse
+from integrations_hub.ports.outside import HttpResponse
 from integrations_hub.transport.retry import parse_retry_after
 
 _KEYS = ("Key", "key", "error", "code", "ErrorCode")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from integrations_hub.errors import SecretKeyMissing, SettingInvalid
-from integrations_hub.ports import Sealed
+from integrations_hub.ports.credentials import Sealed
 
 _SETTING = "INTEGRATIONS_SECRET_KEY"
 _SIGNING = b"hub signature v1"

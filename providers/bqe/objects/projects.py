@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from integrations_hub.catalog.metadata import ObjectMeta, Provider
-from integrations_hub.ports import HttpClient, ObjectClient
+from integrations_hub.ports.outside import HttpClient
+from integrations_hub.ports.provider import ObjectClient
 from providers.bqe.listing import BqeList
 
 

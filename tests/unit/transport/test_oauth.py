@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from integrations_hub.errors import GrantRejected, ProviderContractError, TransientError
-from integrations_hub.ports import HttpResponse
+from integrations_hub.ports.outside import HttpResponse
 from integrations_hub.transport import oauth
 
 

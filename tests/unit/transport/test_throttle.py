@@ -3,7 +3,7 @@
 import pytest
 
 from integrations_hub.errors import RateLimited
-from integrations_hub.ports import BudgetSlot
+from integrations_hub.ports.outside import BudgetSlot
 from integrations_hub.transport.throttle import Throttle
 from tests.kit.fake_time import FakeClock
 

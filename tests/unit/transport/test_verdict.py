@@ -13,7 +13,7 @@ from integrations_hub.errors import (
     TransientError,
     UnexpectedRedirect,
 )
-from integrations_hub.ports import HttpResponse
+from integrations_hub.ports.outside import HttpResponse
 from integrations_hub.transport.verdict import Verdict
 from tests.kit.acme import acme
 

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from integrations_hub.errors import SecretKeyMissing, SettingInvalid
-from integrations_hub.ports import Sealed
+from integrations_hub.ports.credentials import Sealed
 from integrations_hub.vault.keyring import Keyring
 
 OLD, NEW = Keyring.new_key(), Keyring.new_key()

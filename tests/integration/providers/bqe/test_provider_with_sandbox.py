@@ -16,7 +16,7 @@ from integrations_hub.catalog.loader import load_provider
 from integrations_hub.catalog.metadata import Provider
 from integrations_hub.domain.listing import ListQuery
 from integrations_hub.errors import GrantRejected
-from integrations_hub.ports import HttpResponse
+from integrations_hub.ports.outside import HttpResponse
 from providers.bqe import auth
 from providers.bqe.objects import projects
 from providers.bqe.sandbox.portfolio import is_root

@@ -10,7 +10,7 @@ from integrations_hub.errors import (
     ProviderContractError,
     SettingInvalid,
 )
-from integrations_hub.ports import HttpResponse
+from integrations_hub.ports.outside import HttpResponse
 from providers.bqe.auth import build
 from tests.kit.acme import acme
 

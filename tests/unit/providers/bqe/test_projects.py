@@ -7,7 +7,7 @@ import pytest
 
 from integrations_hub.domain.listing import FilterProbe, ListQuery
 from integrations_hub.errors import PageUnreadable, ProviderContractError, RequestRejected
-from integrations_hub.ports import HttpResponse
+from integrations_hub.ports.outside import HttpResponse
 from providers.bqe.objects.projects import build
 from tests.kit.acme import WIDGETS, acme
 

@@ -1,0 +1,1 @@
+"""Every Protocol: what a floor asks of the floor that fulfils it."""

@@ -1,0 +1,31 @@
+"""What a provider package offers; each of its modules exposes one build(...)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from integrations_hub.domain.connection import TokenGrant
+from integrations_hub.domain.listing import FilterProbe, ListQuery, RawPage
+
+
+class AuthClient(Protocol):
+    """providers/<key>/auth.py: `build(provider, poster, client_id, client_secret) -> AuthClient`."""
+
+    def authorize_url(self, *, redirect_uri: str, state: str, code_challenge: str) -> str: ...
+
+    def exchange(self, *, code: str, redirect_uri: str, code_verifier: str) -> TokenGrant:
+        """Raises GrantRejected, TransientError or ProviderContractError."""
+
+    def refresh(self, refresh_token: str) -> TokenGrant:
+        """One attempt, never repeated after an unknown outcome. Raises as `exchange`."""
+
+
+class ObjectClient(Protocol):
+    """providers/<key>/objects/<object>.py: `build(provider, obj, http) -> ObjectClient`."""
+
+    def count(self, query: ListQuery) -> int: ...
+
+    def page(self, query: ListQuery, number: int, size: int) -> RawPage:
+        """Page `number` counts from 1; an empty page is b"[]"."""
+
+    def probe_parent_only(self) -> FilterProbe: ...

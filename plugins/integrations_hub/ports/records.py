@@ -1,0 +1,162 @@
+"""Rows that admins act on, one store per noun."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from integrations_hub.domain.connection import Connection
+from integrations_hub.domain.listing import FilterProbe
+from integrations_hub.domain.rule import Rule
+from integrations_hub.domain.run import Run, RunRequest
+
+
+class ConnectionStore(Protocol):
+    def create(
+        self,
+        *,
+        provider_key: str,
+        key: str,
+        label: str,
+        environment: str,
+        actor: str,
+        request_id: str | None,
+    ) -> Connection: ...
+
+    def get(self, provider_key: str, key: str) -> Connection:
+        """Raises NotFound."""
+
+    def by_id(self, connection_id: int) -> Connection: ...
+
+    def list(self, provider_key: str | None = None) -> list[Connection]: ...
+
+    def save_probe(self, connection_id: int, object_key: str, probe: FilterProbe) -> None: ...
+
+
+class RuleStore(Protocol):
+    def save(
+        self,
+        *,
+        connection_id: int,
+        object_key: str,
+        body: dict[str, Any],
+        actor: str,
+        request_id: str | None,
+        expected_revision: int | None,
+    ) -> Rule:
+        """Insert or a new revision, with history and audit, in one transaction."""
+
+    def get(self, rule_id: int) -> Rule: ...
+
+    def find(self, connection_id: int, object_key: str) -> Rule | None: ...
+
+    def list_enabled(self) -> list[Rule]: ...
+
+    def set_enabled(
+        self, rule_id: int, enabled: bool, *, actor: str, request_id: str | None
+    ) -> Rule: ...
+
+
+class RunStore(Protocol):
+    """Rows of integration_run outside a fence: opening, reading, closing what never started."""
+
+    def adopt_or_open(self, request: RunRequest, rule: Rule) -> Run:
+        """The open run of (dag_id, dag_run_id), or a new row (retry_of the ended one)."""
+
+    def request(
+        self, request: RunRequest, rule: Rule, *, actor: str, idempotency_key: str | None = None
+    ) -> Run:
+        """A `requested` row ("run now") with its audit entry, committed before Airflow is asked.
+
+        The same key of the same actor gives the same run, whose `dag_run_id` is hub__<run id>.
+        """
+
+    def get(self, run_id: int) -> Run: ...
+
+    def list(
+        self,
+        *,
+        provider_key: str,
+        object_key: str | None,
+        connection_id: int | None,
+        state: str | None,
+        before_id: int | None,
+        limit: int,
+    ) -> list[Run]: ...
+
+    def close(self, run_id: int, state: str, *, code: str, text: str, hint: str) -> None:
+        """End an open run; no effect on an ended one."""
+
+    def waiting(self, run_id: int, text: str) -> None: ...
+
+    def cancel(self, run_id: int, *, actor: str, request_id: str | None) -> Run:
+        """End a run that no stage has begun, with audit; on a running one note why it will fail."""
+
+
+class AuditStore(Protocol):
+    def add(
+        self,
+        *,
+        actor: str,
+        action: str,
+        target: str,
+        detail: dict[str, Any],
+        request_id: str | None,
+    ) -> None: ...
+
+
+class LocalProjectStore(Protocol):
+    def list(
+        self, *, after_id: int, limit: int, status: str | None
+    ) -> Iterator[dict[str, Any]]: ...
+
+    def unlinked_count(self, provider_key: str) -> int: ...
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Settings of a connection's object; `revision` counts from 1."""
+
+    connection_id: int
+    object_key: str
+    settings: dict[str, Any]
+    schema_version: str
+    revision: int
+    updated_at: datetime
+    updated_by: str
+
+
+class SettingStore(Protocol):
+    def get(self, connection_id: int, object_key: str) -> Setting | None:
+        """None before the first save."""
+
+    def save(
+        self,
+        *,
+        connection_id: int,
+        object_key: str,
+        settings: dict[str, Any],
+        schema_version: str,
+        expected_revision: int,
+        actor: str,
+        request_id: str | None,
+    ) -> Setting:
+        """Raises ConflictingChange when somebody saved in between."""
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """`age_s` by the database's clock."""
+
+    name: str
+    at: datetime
+    age_s: float
+    detail: dict[str, Any]
+
+
+class HeartbeatStore(Protocol):
+    def beat(self, name: str, detail: dict[str, Any]) -> None: ...
+
+    def read_all(self) -> list[Heartbeat]: ...

@@ -1,0 +1,136 @@
+"""What the stages of a run stand on: lease, fence, staging, change set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from integrations_hub.domain.connection import ServedConnection
+from integrations_hub.domain.run import Run
+
+
+@dataclass(frozen=True)
+class StagedRecord:
+    page_no: int
+    n: int
+    external_id: str | None
+    parent_id: str | None
+    updated_at: datetime | None
+    payload: str
+    flag: str | None = None
+
+
+class Fenced(Protocol):
+    """One write transaction of a stage. Its first statement checked and renewed the fence."""
+
+    def pin_plan(
+        self, plan: Mapping[str, Any], mark_from: datetime | None, rule_revision: int
+    ) -> None: ...
+
+    def save_page(
+        self, page_no: int, records: Sequence[StagedRecord], digest: str, children: int
+    ) -> None: ...
+
+    def save_listing(self, listing: Mapping[str, Any], *, requests: int) -> None: ...
+
+    def clear_staging(self) -> None: ...
+
+    def save_witness(self, witness: Mapping[str, Any], mark_to: datetime | None) -> None: ...
+
+    def add_warnings(self, warnings: Sequence[str]) -> None: ...
+
+    def filter_parents(self) -> dict[str, int]:
+        """Flag duplicates and children; returns children, duplicates, out_of_scope, roots and malformed."""
+
+    def save_changes(
+        self, *, local_entity: str, mapped: Sequence[str], client_policy: str, auto_create: bool
+    ) -> dict[str, int]:
+        """Turn this session's mapped rows into the change set; counts per action plus unchanged."""
+
+    def save_plan_counts(self, *, unchanged: int, rejected: int, review: int) -> None: ...
+
+    def quarantine(self, rejects: Sequence[Mapping[str, str]]) -> None: ...
+
+    def apply_chunk(
+        self,
+        chunk_no: int,
+        first_seq: int,
+        last_seq: int,
+        *,
+        local_entity: str,
+        mapped: Sequence[str],
+        client_policy: str,
+        key_prefix: str,
+    ) -> dict[str, int]:
+        """Projects, links, counters and ledger row of one chunk; returns created and updated."""
+
+    def move_mark(self, mark: datetime | None, generation: int) -> None: ...
+
+    def close(
+        self,
+        state: str,
+        *,
+        code: str | None = None,
+        text: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        """End the run and give the lease back."""
+
+
+class SyncStore(Protocol):
+    """Lease, fence and staging of runs. Only the database's clock is used."""
+
+    def acquire(self, run: Run, ttl_s: int) -> bool:
+        """Take the lease of the run's key; True also when this run already holds it."""
+
+    def lease_holder(self, key: str) -> tuple[int, datetime] | None:
+        """(run_id, taken_at) while the lease lives."""
+
+    def enter_stage(self, run: Run, stage: str, ttl_s: int) -> int:
+        """Raise the fence for this try of the stage; raises RunLost when the lease is another's."""
+
+    def renew(self, run: Run, fence: int, ttl_s: int) -> None: ...
+
+    def fenced(self, run: Run, fence: int, ttl_s: int) -> AbstractContextManager[Fenced]: ...
+
+    def note_error(self, run: Run, fence: int, *, code: str, text: str, hint: str) -> None:
+        """What the stage failed of; refused for an older try and for an ended run."""
+
+    def state(self, connection_id: int, object_key: str) -> dict[str, Any] | None:
+        """mark, generation, initial_done_at, resync_required of a connection and object."""
+
+    def pages(self, run_id: int) -> list[tuple[int, int, str]]:
+        """(page_no, records, digest) in order."""
+
+    def staged_since(self, run_id: int, stamp: datetime) -> set[tuple[str | None, datetime]]: ...
+
+    def staged_summary(
+        self, run_id: int, stamp_limit: datetime
+    ) -> tuple[int, int, datetime | None]:
+        """(records, distinct records, greatest stamp not above the limit)."""
+
+    def roots(
+        self, run_id: int, after: tuple[int, int], limit: int
+    ) -> list[tuple[int, int, str, datetime | None, str]]:
+        """Unflagged records after (page_no, n): (page_no, n, external_id, updated_at, payload)."""
+
+    def malformed(self, run_id: int) -> list[tuple[str | None, str, str]]:
+        """(external_id, payload, problem) of records that fetch could not identify."""
+
+    def begin_mapped(self, local_entity: str) -> None: ...
+
+    def add_mapped(self, local_entity: str, rows: Iterable[Sequence[Any]]) -> None: ...
+
+    def change_count(self, run_id: int) -> int: ...
+
+    def chunks(self, run_id: int) -> list[tuple[int, int, int]]:
+        """(chunk_no, first_seq, last_seq) applied so far."""
+
+
+class ConnectionLookup(Protocol):
+    """How a task gets its connection (Airflow's own Connection look-up, or the broker in one process)."""
+
+    def __call__(self, provider_key: str, connection_key: str) -> ServedConnection: ...

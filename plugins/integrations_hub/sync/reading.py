@@ -1,0 +1,74 @@
+"""One listing under way: the page that fetch saves, one transaction each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from integrations_hub.domain.listing import ListQuery
+from integrations_hub.failpoints import hit
+from integrations_hub.ports.outside import HttpClient
+from integrations_hub.ports.provider import ObjectClient
+from integrations_hub.ports.sync import StagedRecord
+from integrations_hub.sync.stage import Stage
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One listing under way: what both kinds of listing need to read and save pages."""
+
+    stage: Stage
+    client: ObjectClient
+    http: HttpClient
+    query: ListQuery
+    page_size: int
+    pages_ahead: int
+    precision_s: int
+    decode: Callable[[bytes], list[Any]]
+    listing: dict[str, Any]
+
+    def staged(self, page_no: int, body: bytes) -> list[StagedRecord]:
+        """Decode one page."""
+        return [
+            StagedRecord(
+                page_no=page_no,
+                n=n,
+                external_id=record.external_id,
+                parent_id=record.parent_id,
+                updated_at=record.updated_at,
+                payload=record.payload,
+                flag=f"malformed: {record.problem}" if record.problem else None,
+            )
+            for n, record in enumerate(self.decode(body))
+        ]
+
+    def save(self, page_no: int, body: bytes, records: list[StagedRecord]) -> None:
+        """One page, one transaction: fence, staged records, page ledger, progress."""
+        hit("fetched")
+        children = sum(record.parent_id is not None for record in records)
+        digest = hashlib.sha256(body).hexdigest()[:32]
+        self.listing["next_page"] = page_no + 1
+        with self.stage.write() as tx:
+            hit("fence_checked")
+            tx.save_page(page_no, records, digest, children)
+            tx.save_listing(self.listing, requests=self.sent())
+            hit("before_commit")
+        hit("after_commit")
+        self.stage.log("page_fetched", page=page_no, records=len(records), children=children)
+
+    def restart(self) -> None:
+        """Forget what is staged; the listing begins again."""
+        with self.stage.write() as tx:
+            tx.clear_staging()
+            tx.save_listing(self.listing, requests=self.sent())
+
+    def note(self) -> None:
+        """Save the progress without a page."""
+        with self.stage.write() as tx:
+            tx.save_listing(self.listing, requests=self.sent())
+
+    def sent(self) -> int:
+        """Requests of this run so far, those of earlier tries included."""
+        return int(self.listing.get("requests_before", 0)) + self.http.requests
