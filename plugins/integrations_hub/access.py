@@ -15,12 +15,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
 from integrations_hub.domain.connection import Connection, ServedConnection, TokenGrant
-from integrations_hub.errors import (
-    ConfigurationError,
-    DatabaseUnavailable,
-    GrantRejected,
-    HubError,
-)
+from integrations_hub.errors import ConfigurationError, DatabaseUnavailable, GrantRejected, HubError
 from integrations_hub.failpoints import hit
 from integrations_hub.ports.credentials import RefreshClaim, Sealed, TokenStore, Vault
 from integrations_hub.ports.outside import Clock
@@ -30,9 +25,7 @@ CLAIM_TTL_S = 40  # longer than connect plus the deadline of the token request
 _USABLE_S = 30  # an older token with this much life left is still worth serving
 _POLL_S = 0.05
 _SAVE_FOR_S = 60.0
-_RECONNECT = (
-    "Open the Hub and reconnect it; if that fails too, check the app's client id and secret."
-)
+_RECONNECT = "Open the Hub and reconnect it; if that fails, check the app's client id and secret."
 _log = logging.getLogger(__name__)
 
 

@@ -23,7 +23,14 @@ PLACES = [
     "chunk_after_commit",
     "before_finish",
 ]
-FURTHER = ["run_started", "fetch_entered", "after_commit", "mid_map", "chunk_before_commit", "finished"]
+FURTHER = [
+    "run_started",
+    "fetch_entered",
+    "after_commit",
+    "mid_map",
+    "chunk_before_commit",
+    "finished",
+]
 
 
 @pytest.fixture(scope="module")

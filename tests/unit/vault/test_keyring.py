@@ -60,7 +60,9 @@ def test_no_key_is_a_missing_key(text):
         Keyring.from_setting(text)
 
 
-@pytest.mark.parametrize("bad", ["not-a-key", "ä" * 44, NEW[:-1]])
+@pytest.mark.parametrize(
+    "bad", ["not-a-key", "ä" * 44, NEW[:-1]], ids=["no key", "no base64", "too short"]
+)
 def test_a_malformed_key_is_counted_and_never_shown(bad):
     with pytest.raises(SettingInvalid, match="key 2 of 2") as caught:
         Keyring.from_setting(f"{NEW},{bad}")
