@@ -1,5 +1,5 @@
 # One image for all services: Airflow, the Hub and its providers, from the same hashed lock as everywhere.
-FROM python:3.13-slim-trixie
+FROM python:3.11-slim-trixie
 
 ENV PYTHONUNBUFFERED=1 UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1
 RUN pip install --no-cache-dir uv==0.13.9 \
