@@ -134,18 +134,16 @@ class RunningHub:
         self.database.execute("UPDATE hub.integration_connection SET filter_probes = '{}'")
 
     def task_processes(self) -> list[psutil.Process]:
-        """Task processes and their supervisors, by Airflow's process titles."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                title = " ".join(process.cmdline())
-                if title.startswith("airflow worker -- ") and process.cwd() == str(
-                    self.state.folder
-                ):
-                    found.append(process)
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-        return found
+        """Task processes and their supervisors: the scheduler's descendants, by Airflow's process titles.
+
+        Airflow makes them unreadable to other processes of the same user, so nothing but family and title counts.
+        """
+        scheduler = psutil.Process(self.stack.components["scheduler"].pid)
+        return [
+            p
+            for p in scheduler.children(recursive=True)
+            if _title(p).startswith("airflow worker -- ")
+        ]
 
     def kill_supervisor_of_the_running_task(self) -> int:
         """SIGKILL the parent of the task process; returns the orphan's pid."""
@@ -159,7 +157,12 @@ class RunningHub:
         """The task process is the worker process whose parent is a worker process for the same task."""
         found = self.task_processes()
         pids = {process.pid for process in found}
-        children = [
-            p for p in found if p.ppid() in pids and " LocalExecutor" not in " ".join(p.cmdline())
-        ]
+        children = [p for p in found if p.ppid() in pids and " LocalExecutor" not in _title(p)]
         return children[0] if children else None
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return ""
