@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -194,6 +195,21 @@ def test_the_rows_come_back_after_a_crash_emptied_them(store, database, connecti
     database.execute("TRUNCATE hub.rate_budget, hub.rate_inflight")
     assert store.paused_for("acme", connection_id) == 0
     assert acquire(store, connection_id)[1].granted
+
+
+def test_first_requests_at_once_lock_in_one_order(store, database, connection_id):
+    """Rows that one asker makes must not be taken unlocked, in any order, by the others."""
+    store.publish_limits("acme", RateLimits(60_000, 1000, 1000, 60_000))
+    sessions = [BudgetStore(database.fork()) for _ in range(8)]
+    try:
+        for _ in range(25):
+            database.execute("TRUNCATE hub.rate_budget, hub.rate_inflight")
+            with ThreadPoolExecutor(8) as pool:
+                slots = list(pool.map(lambda s: acquire(s, connection_id)[1], sessions))
+            assert all(slot.granted for slot in slots)
+    finally:
+        for session in sessions:
+            session.close()
 
 
 def test_without_published_limits_nothing_is_sent(store, connection_id):

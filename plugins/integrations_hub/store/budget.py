@@ -43,19 +43,12 @@ class BudgetStore:
         }
         rows = self._database.batch(_q.acquire, values)
         if not rows:
-            self._prepare(values, provider_key)
-            rows = self._database.batch(_q.acquire, values)
-        return BudgetSlot(granted=rows[0]["granted"], wait_s=rows[0]["wait_s"])
-
-    def _prepare(self, values: dict[str, object], provider_key: str) -> None:
-        published = self._database.row(_q.limits_published, values)
-        if not published or not published["published"]:
             raise SettingInvalid(
                 f"No rate limits are in force for {provider_key}.",
-                hint="Start the bridge or run `hub db migrate`: both publish the limits.",
+                hint="Start the api-server with the bridge in it: it publishes the limits.",
                 code="LIMITS_UNPUBLISHED",
             )
-        self._database.execute(_q.ensure_rows, values)
+        return BudgetSlot(granted=rows[0]["granted"], wait_s=rows[0]["wait_s"])
 
     def release(self, token: str) -> None:
         """Free the place."""

@@ -1,9 +1,7 @@
--- name: ensure_rows
--- The two reservation rows; an unlogged table is empty after a crash of PostgreSQL.
-INSERT INTO hub.rate_budget (key) VALUES (%(connection)s), (%(provider)s) ON CONFLICT (key) DO NOTHING;
-
 -- name: acquire
--- Lock both rows in key order, free places whose sender is gone, then decide and reserve (GCRA); each statement sees what the lock waited for.
+-- Make the rows if a crash emptied the table, lock both in key order, free places whose sender is gone, decide and reserve (GCRA).
+-- The rows must be there before the lock: rows that appear between two statements would be changed without it, out of order.
+INSERT INTO hub.rate_budget (key) VALUES (%(connection)s), (%(provider)s) ON CONFLICT (key) DO NOTHING;
 SELECT key FROM hub.rate_budget WHERE key IN (%(connection)s, %(provider)s) ORDER BY key FOR UPDATE;
 DELETE FROM hub.rate_inflight
  WHERE key = %(connection)s
@@ -43,11 +41,6 @@ WITH limits AS (
 SELECT free > 0 AND due <= now + make_interval(secs => %(max_wait_s)s) AS granted,
        extract(epoch FROM due - now)::float8 AS wait_s
   FROM slot;
-
--- name: limits_published
--- Whether acquire found nothing because the provider has no limits or because the reservation rows are missing.
-SELECT EXISTS (SELECT FROM hub.integration_connection c JOIN hub.rate_limit r ON r.provider_key = c.provider_key
-                WHERE c.id = %(connection_id)s) AS published;
 
 -- name: release
 -- Give a place in flight back.
