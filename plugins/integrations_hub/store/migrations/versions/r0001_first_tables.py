@@ -5,9 +5,7 @@ A downgrade drops the schema's tables: every connection, rule, run, link and pro
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from alembic import op
+from integrations_hub.store.migrations import sql_files
 
 revision = "0001"
 down_revision = None
@@ -17,11 +15,9 @@ depends_on = None
 
 def upgrade() -> None:
     """Create tables, functions and views of schema hub."""
-    sql = Path(__file__).with_name("0001_first_tables.sql").read_text(encoding="utf-8")
-    op.get_bind().exec_driver_sql(sql.replace("%", "%%"), {})
+    sql_files.run(__file__)
 
 
 def downgrade() -> None:
     """Drop them again, keeping the schema and Alembic's own table."""
-    sql = Path(__file__).with_name("0001_first_tables_down.sql").read_text(encoding="utf-8")
-    op.get_bind().exec_driver_sql(sql)
+    sql_files.run(__file__, down=True)

@@ -1,0 +1,23 @@
+"""Reserved: payload.
+
+A downgrade loses nothing.
+"""
+
+from __future__ import annotations
+
+from integrations_hub.store.migrations import sql_files
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
+    sql_files.run(__file__)
+
+
+def downgrade() -> None:
+    """Nothing yet."""
+    sql_files.run(__file__, down=True)
