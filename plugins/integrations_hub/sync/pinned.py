@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -9,10 +10,27 @@ from typing import Any
 from integrations_hub.domain.mapping import FieldMap
 from integrations_hub.domain.run import Run
 
+GUARD: dict[str, int | None] = {
+    "max_inactivated_rows": 10,
+    "max_inactivated_percent": 5,
+    "max_changed_percent": None,
+    "max_created_rows": None,
+    "max_nulled_percent": None,
+}
+_CLIENT_POLICIES = {"follow_bqe": "follow"}
+
 
 @dataclass(frozen=True)
 class Pinned:
-    """`listing`: full | incremental | window. `since`/`until` are naive UTC in the provider's clock."""
+    """`listing`: full | incremental | window | sweep.
+
+    `since` (inclusive), `until` (inclusive) and `only_since` are naive UTC in the provider's clock.
+    Records not linked and not changed since `only_since` are none of this rule's (None: all are).
+    `policies`: local column -> follow | preserve_local | write_once; what is not named follows.
+    `guard`: limits by the names of GUARD, None = no limit. `filters`: ({"field", "in"}, ...).
+    `partial_mapping`: a stale mapping does not stop the run, its sound lines are used.
+    `apply_run_id`: the run whose stored plan of changes is applied instead of reading anything.
+    """
 
     listing: str
     since: datetime | None
@@ -25,6 +43,15 @@ class Pinned:
     local_entity: str
     client_policy: str
     auto_create: bool
+    policies: dict[str, str]
+    conflict_policy: str
+    deletion_policy: str
+    approve_plan: bool
+    guard: dict[str, int | None]
+    filters: tuple[dict[str, Any], ...]
+    partial_mapping: bool
+    only_since: datetime | None = None
+    apply_run_id: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For the run row."""
@@ -35,7 +62,8 @@ class Pinned:
         """Read back from the run row."""
         body = dict(run.plan)
         body["lines"] = tuple(FieldMap(**line) for line in body["lines"])
-        for name in ("since", "until"):
+        body["filters"] = tuple(body["filters"])
+        for name in ("since", "until", "only_since"):
             body[name] = datetime.fromisoformat(body[name]) if body[name] else None
         return Pinned(**body)
 
@@ -48,3 +76,26 @@ class Pinned:
     def sources(self) -> list[str]:
         """Provider fields that the mapping reads."""
         return list(dict.fromkeys(line.source for line in self.lines))
+
+
+def rule_options(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What a rule's body says about writing, as members of Pinned; defaults as in rule.schema.json."""
+    client = str(body.get("clientSyncPolicy", "preserve_local"))
+    policies = {str(k): str(v) for k, v in body.get("fieldPolicies", {}).items()}
+    guard = body.get("guard", {})
+    return {
+        "client_policy": client,
+        "auto_create": bool(body.get("autoCreate", True)),
+        "policies": {**policies, "client": _CLIENT_POLICIES.get(client, client)},
+        "conflict_policy": str(body.get("conflictPolicy", "review")),
+        "deletion_policy": str(body.get("deletionPolicy", "mark_inactive_keep_link")),
+        "approve_plan": bool(body.get("approvePlan", False)),
+        "guard": {name: guard.get(_camel(name), default) for name, default in GUARD.items()},
+        "filters": tuple(body.get("filters", ())),
+        "partial_mapping": body.get("onStaleMapping", "block") == "partial",
+    }
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

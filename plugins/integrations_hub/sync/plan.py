@@ -27,7 +27,7 @@ from integrations_hub.failpoints import hit
 from integrations_hub.ports.outside import Clock
 from integrations_hub.ports.records import ConnectionStore, RuleStore, RunStore
 from integrations_hub.ports.sync import SyncStore
-from integrations_hub.sync.pinned import Pinned
+from integrations_hub.sync.pinned import Pinned, rule_options
 from integrations_hub.sync.stage import BETWEEN_TTL_S, STAGE_TTL_S, Stage
 
 _WAIT_S = 30.0
@@ -116,8 +116,8 @@ class Plan:
             mapping_version=obj.mapping.version,
             lines=tuple(_field_map(obj, entry) for entry in obj.mapping.entries),
             local_entity=obj.local_entity,
-            client_policy=str(rule.body.get("clientSyncPolicy", "preserve_local")),
-            auto_create=bool(rule.body.get("autoCreate", True)),
+            apply_run_id=request.params.get("apply_run_id"),
+            **rule_options(rule.body),
         )
 
     def _window(
