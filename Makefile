@@ -14,6 +14,7 @@ export UV_SYSTEM_CERTS ?= 1
 
 BIN := .venv/bin
 READY := .venv/.ready
+BENCH := .venv-bench
 UV_VERSION := 0.13.9
 UV := $(BIN)/uv pip --quiet
 
@@ -80,13 +81,23 @@ arch: $(READY) ## Import contracts and architecture tests alone
 lock: $(READY) ## Resolve requirements.txt anew, with hashes, for Python 3.10 to 3.14
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 \
 	  --generate-hashes --no-header --no-emit-index-url --output-file requirements.txt
+	$(BIN)/uv pip compile tests/bench/requirements.in --universal --python-version 3.10 \
+	  --generate-hashes --no-header --no-emit-index-url --output-file tests/bench/requirements.txt
 
-bench-sync: $(READY) ## Measure the sync engine (ARGS="--api-url … --token … --database-url … --mode full")
-	@exec $(BIN)/hub bench sync $(ARGS)
+bench-sync: $(BENCH)/.ready ## Measure the engine beside the floor and dlt (ARGS="--records 10000 --rounds 1 --latency-ms 0")
+	@exec $(BIN)/python -m tests.bench.compare --bench-python $(BENCH)/bin/python $(ARGS)
+
+$(BENCH)/.ready: $(READY) tests/bench/requirements.txt
+	@echo "Setting up the yardsticks' own environment in $(BENCH)…"
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(BENCH)
+	@index="$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null || true)}"; \
+	  if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; fi; \
+	  $(UV) install --python $(BENCH)/bin/python --require-hashes --requirement tests/bench/requirements.txt
+	@touch $@
 
 reset: $(READY) ## Remove the state folder with all its data
 	@exec $(BIN)/hub reset $(ARGS)
 
 clean: ## Remove .venv and caches; your data stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv $(BENCH) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

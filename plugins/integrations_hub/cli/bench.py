@@ -78,7 +78,7 @@ def sync(
         trigger="manual",
         params={"mode": _MODES[mode]},
     )
-    begun = time.perf_counter()
+    begun, cpu = time.perf_counter(), time.process_time()
     seconds: dict[str, float] = {}
     with wiring.stages(
         open_database=lambda: Database.from_url(database_url),
@@ -93,6 +93,7 @@ def sync(
         "mode": mode,
         "import_s": round(imported - started, 3),
         "work_s": round(time.perf_counter() - begun, 3),
+        "work_cpu_s": round(time.process_time() - cpu, 3),
         "stages_s": seconds,
         "rows": summary["records"],
         "written": summary["created"] + summary["updated"],
