@@ -61,7 +61,9 @@ def admin(
     store = PostgresConnectionStore(database)
     projects = PostgresProjectStore(database)
     connections = Connections(store, registry, lambda c: slots_of(c, environ))
-    rules = Rules(PostgresRuleStore(database), connections, projects, registry)
+    rules = Rules(
+        PostgresRuleStore(database), connections, projects, registry, clock or SystemClock()
+    )
 
     def consents() -> Consents:
         ring = wiring.keyring(environ)

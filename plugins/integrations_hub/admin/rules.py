@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from integrations_hub.admin.connections import Connections
@@ -13,6 +13,7 @@ from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.rule import Rule
 from integrations_hub.errors import ConflictingChange, NotFound, TransientError
 from integrations_hub.ports.airflow import AirflowClient
+from integrations_hub.ports.outside import Clock
 from integrations_hub.ports.records import LocalProjectStore, RuleStore
 
 VISIBLE_WITHIN_S = 10.0
@@ -44,10 +45,11 @@ class Rules:
     connections: Connections
     projects: LocalProjectStore
     registry: Registry
+    clock: Clock
 
     def get(self, provider_key: str, object_key: str, connection_key: str | None) -> Rule:
-        """Raises NotFound before the first save."""
-        self.registry.get_object_catalog(provider_key, object_key)
+        """As today's form reads it. Raises NotFound before the first save."""
+        obj = self.registry.get_object_catalog(provider_key, object_key)
         connection = self.connections.pick(provider_key, connection_key)
         rule = self.rules.find(connection.id, object_key)
         if rule is None:
@@ -56,7 +58,7 @@ class Rules:
                 hint="Save one first.",
                 code="RULE_UNKNOWN",
             )
-        return rule
+        return replace(rule, body=rule_form.effective(obj, rule.body))
 
     def save(
         self,
@@ -77,7 +79,7 @@ class Rules:
         rule = self.rules.save(
             connection_id=connection.id,
             object_key=object_key,
-            body=rule_form.validate(obj, body),
+            body=rule_form.validate(obj, body, now=self.clock.now()),
             actor=actor.name,
             request_id=actor.request_id,
             expected_revision=expected_revision,

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LocalColumn:
-    """A column that a mapping may fill. `max_length` in characters keeps values within index limits."""
+    """A column that a mapping may fill. `max_length` in characters keeps values within index limits.
+
+    `provider_owned`: people cannot edit it, so it always follows the provider.
+    """
 
     name: str
     kind: str  # text | day | status
     max_length: int = 1000
+    provider_owned: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,8 @@ PROJECT = LocalEntity(
         LocalColumn("end_date", "day"),
         LocalColumn("lead", "text"),
         LocalColumn("notes", "text", 1_000_000),
-        LocalColumn("bqe_client_name", "text"),
-        LocalColumn("bqe_client_id", "text", 255),
+        LocalColumn("bqe_client_name", "text", provider_owned=True),
+        LocalColumn("bqe_client_id", "text", 255, provider_owned=True),
     ),
 )
 

@@ -26,6 +26,13 @@ def parse_stamp(text: str) -> datetime | None:
     return _of(match) if match else None
 
 
+def parse_instant(text: str) -> datetime | None:
+    """Aware UTC of an ISO date and time that names its zone; None when it is none."""
+    match = _STAMP.fullmatch(text)
+    stamp = _of(match) if match and (match[4] or match[5]) else None
+    return stamp.replace(tzinfo=timezone.utc) if stamp else None
+
+
 def _plain(text: str) -> bool:
     """The usual form without a zone; keeps out what only newer Pythons take."""
     if text[10] != "T" or text[16] != ":" or text[5] not in "01":

@@ -187,13 +187,10 @@ def test_every_fact_carries_an_evidence_mark(bqe: Provider) -> None:
     } <= about
 
 
-def test_rule_form_of_projects_has_every_option_of_this_release(projects: ObjectMeta) -> None:
-    assert set(rule_form.validate(projects, {})) == {
-        "schedule",
-        "syncMode",
-        "includeSubprojects",
-        "initialSyncMode",
-        "clientSyncPolicy",
-        "autoCreate",
-        "dryRun",
-    }
+def test_rule_form_of_projects_offers_every_option(projects: ObjectMeta) -> None:
+    form = rule_form.schema(projects)["properties"]
+    assert set(form) == set(rule_form.validate(projects, {}))
+    assert {"filters", "fieldPolicies", "clientSyncPolicy", "initialSyncSince"} <= set(form)
+    names = form["filters"]["items"]["properties"]["field"]["enum"]
+    assert set(names) == {"name", "code", "contractType", "status"}
+    assert form["includeSubprojects"]["const"] is False
