@@ -54,8 +54,9 @@ def lease(db: Database, run: int, left: int) -> None:
 def staged(db: Database, run: int) -> None:
     db.execute("INSERT INTO hub.sync_page VALUES (%(r)s, 1, 1, 0, 'd', 1, now())", {"r": run})
     db.execute(
-        "INSERT INTO hub.sync_record VALUES (%(r)s, 1, 1, 'x', NULL, NULL, '{}', NULL)", {"r": run}
+        "INSERT INTO hub.sync_record VALUES (%(r)s, 1, 1, 'x', NULL, NULL, NULL)", {"r": run}
     )
+    db.execute("INSERT INTO hub.sync_body VALUES (%(r)s, 1, '[]')", {"r": run})
 
 
 def states(db: Database) -> dict[str, str]:
@@ -97,6 +98,7 @@ def test_staging_of_ended_runs_goes_and_of_open_ones_stays(database: Database) -
     purged = HousekeepingStore(database).purge()
     assert (purged["staged_records"], purged["staged_pages"]) == (2, 1)
     assert [r["run_id"] for r in database.rows("SELECT run_id FROM hub.sync_record")] == [lives]
+    assert [r["run_id"] for r in database.rows("SELECT run_id FROM hub.sync_body")] == [lives]
     pages = {r["run_id"] for r in database.rows("SELECT run_id FROM hub.sync_page")}
     assert pages == {lives, ended}
 
@@ -105,7 +107,7 @@ def test_a_purge_of_more_than_one_batch_takes_all(database: Database) -> None:
     run = run_row(database, "ended", state="failed", ended=1)
     for _ in range(5):
         database.execute(
-            "INSERT INTO hub.sync_record VALUES (%(r)s, 1, 1, 'x', NULL, NULL, '{}', NULL)",
+            "INSERT INTO hub.sync_record VALUES (%(r)s, 1, 1, 'x', NULL, NULL, NULL)",
             {"r": run},
         )
     assert HousekeepingStore(database, batch=2).purge()["staged_records"] == 5

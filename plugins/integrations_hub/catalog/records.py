@@ -1,7 +1,6 @@
-"""Decoders built from metadata: a page of the provider's answer to envelopes, one payload to a dict.
+"""Decoders built from metadata: a page of the provider's answer to envelopes, one element to a dict.
 
-Only what every record needs (id, parent, stamp) is read from a page; the record itself stays the text
-that the provider sent.
+Staging reads only what every record needs (id, parent, stamp); the page itself is kept as it came.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,13 +19,14 @@ from integrations_hub.domain.stamps import parse_stamp
 from integrations_hub.errors import PageUnreadable, RecordRejected
 
 MAX_ID_LENGTH = 200
+_read_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeError)
 # a string that never ends is taken to the end of the body, so that one pass is enough
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 
 
-class Envelope(msgspec.Struct, frozen=True):
-    """One record as it came. `problem` says why it cannot be used; its payload is then for a digest only.
+class Envelope(NamedTuple):
+    """What staging knows of one record. `problem` says why it cannot be used; a tuple, for speed.
 
     `parent_id` is None for a top-level record, whatever value the provider uses for "no parent".
     `updated_at` is naive UTC, None also when the provider sent none.
@@ -35,37 +35,44 @@ class Envelope(msgspec.Struct, frozen=True):
     external_id: str | None
     parent_id: str | None
     updated_at: datetime | None
-    payload: str
     problem: str | None = None
 
 
 def envelope_decoder(obj: ObjectMeta) -> Callable[[bytes], list[Envelope]]:
-    """A function page body (bytes of a JSON array) -> envelopes in the provider's order.
+    """A function page body (bytes of a JSON array) -> envelopes, one per element, in order.
 
     A record that cannot be used never hides the others: it comes back with its `problem`. The function
     raises PageUnreadable when the body as a whole is no JSON array.
     """
     reader = _Reader(obj)
-    read_page = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
     def decode(body: bytes) -> list[Envelope]:
-        try:
-            raws: list[Any] = read_page(body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raws = _salvage(body, error)
-        return [reader.envelope(raw) for raw in raws]
+        usual = reader.usual_page(body)
+        return [reader.envelope(raw) for raw in elements(body)] if usual is None else usual
 
     return decode
 
 
-def payload_decoder(obj: ObjectMeta) -> Callable[[str], dict[str, Any]]:
-    """A function payload -> dict; numbers with a fraction stay exact (Decimal).
+def elements(body: bytes) -> list[Any]:
+    """The array's elements, undecoded (bytes-like), in order.
+
+    Raises PageUnreadable when the body is no JSON array.
+    """
+    try:
+        raws: list[Any] = _read_elements(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return list(_salvage(body, error))
+    return raws
+
+
+def payload_decoder(obj: ObjectMeta) -> Callable[[Any], dict[str, Any]]:
+    """A function element (bytes-like or text) -> dict; numbers with a fraction stay exact (Decimal).
 
     It raises RecordRejected for a payload that cannot be read, naming the object and never its content.
     """
     read = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
 
-    def decode(payload: str) -> dict[str, Any]:
+    def decode(payload: Any) -> dict[str, Any]:
         try:
             return read(payload)
         except (*_UNREADABLE, ArithmeticError) as error:
@@ -86,18 +93,44 @@ class _Reader:
         # untyped members: a wrong type is the record's problem, not the page's
         head = msgspec.defstruct("Head", [(name, Any, None) for name in keys], rename=keys)
         self._read = msgspec.json.Decoder(head).decode
+        text = str | None
+        usual = msgspec.defstruct("UsualHead", [(name, text, None) for name in keys], rename=keys)
+        self._read_page = msgspec.json.Decoder(list[usual]).decode  # type: ignore[valid-type]
         self._keys = keys
         self._nested = obj.hierarchy is not None
         self._top_level = frozenset(obj.hierarchy.empty_parents if obj.hierarchy else ()) | {""}
 
+    def usual_page(self, body: bytes) -> list[Envelope] | None:
+        """The page at once when every record is as documented; None when one is not."""
+        try:
+            str(body, "utf-8")
+            heads: list[Any] = self._read_page(body)
+        except _UNREADABLE:
+            return None
+        found, top_level, nested = [], self._top_level, self._nested
+        for head in heads:
+            ident, parent, stamp = head.ident, head.parent if nested else None, head.stamp
+            if ident is None or not _usable(ident):
+                return None
+            if parent is not None and parent in top_level:
+                parent = None
+            elif parent is not None and not _usable(parent):
+                return None
+            if stamp is not None and (stamp := parse_stamp(stamp)) is None:
+                return None
+            found.append(Envelope(ident, parent, stamp))
+        return found
+
     def envelope(self, raw: Any) -> Envelope:
         try:
-            payload = str(raw, "utf-8")
+            str(raw, "utf-8")
             head: Any = self._read(raw)
         except msgspec.ValidationError:
-            return _unusable(raw, "the record is not an object with readable fields")
+            return Envelope(None, None, None, "the record is not an object with readable fields")
         except _UNREADABLE:
-            return _unusable(raw, "the record cannot be read (damaged text or nested too deep)")
+            return Envelope(
+                None, None, None, "the record cannot be read (damaged text or nested too deep)"
+            )
         ident, problem = head.ident, None
         if type(ident) is not str or not _usable(ident):
             ident, problem = _identifier(ident, self._keys["ident"])
@@ -109,7 +142,7 @@ class _Reader:
             stamp = parse_stamp(stamp) if type(stamp) is str else None
             if stamp is None:
                 problem = problem or f"{self._keys['stamp']} is not a date and time"
-        return Envelope(ident, parent, stamp, payload, problem)
+        return Envelope(ident, parent, stamp, problem)
 
     def _parent(self, value: Any) -> tuple[str | None, str | None]:
         if type(value) is str:
@@ -135,11 +168,6 @@ def _identifier(value: Any, name: str) -> tuple[str | None, str | None]:
     if len(value) > MAX_ID_LENGTH:
         return None, f"{name} is longer than {MAX_ID_LENGTH} characters"
     return None, f"{name} holds a character that cannot be stored"
-
-
-def _unusable(raw: Any, problem: str) -> Envelope:
-    text = bytes(raw).decode("utf-8", errors="replace").replace("\0", "\ufffd")
-    return Envelope(None, None, None, text, problem)
 
 
 def _salvage(body: bytes, error: Exception) -> list[memoryview]:

@@ -6,21 +6,37 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from integrations_hub.domain.connection import ServedConnection
 from integrations_hub.domain.run import Run
 
 
-@dataclass(frozen=True)
-class StagedRecord:
-    page_no: int
+class StagedRecord(NamedTuple):
+    """One element of a page: `n` is its index in the page's array; `flag` is None for a root to map.
+
+    A tuple, because there is one per record of a listing.
+    """
+
     n: int
     external_id: str | None
     parent_id: str | None
     updated_at: datetime | None
-    payload: str
     flag: str | None = None
+
+
+@dataclass(frozen=True)
+class MappablePage:
+    """One staged page: `body` as it came, and what its elements are.
+
+    `records`: (index in the array, external_id, stamp as text or None) of those to map.
+    `malformed`: (index in the array, external_id or None, problem) of those fetch could not identify.
+    """
+
+    page_no: int
+    body: bytes
+    records: Sequence[tuple[int, str, str | None]]
+    malformed: Sequence[tuple[int, str | None, str]]
 
 
 class Fenced(Protocol):
@@ -31,7 +47,13 @@ class Fenced(Protocol):
     ) -> None: ...
 
     def save_page(
-        self, page_no: int, records: Sequence[StagedRecord], digest: str, children: int
+        self,
+        page_no: int,
+        body: bytes,
+        records: Sequence[StagedRecord],
+        *,
+        digest: str,
+        children: int,
     ) -> None: ...
 
     def save_listing(self, listing: Mapping[str, Any], *, requests: int) -> None: ...
@@ -43,7 +65,7 @@ class Fenced(Protocol):
     def add_warnings(self, warnings: Sequence[str]) -> None: ...
 
     def filter_parents(self) -> dict[str, int]:
-        """Flag duplicates and children; returns children, duplicates, out_of_scope, roots and malformed."""
+        """Flag duplicates; returns children, duplicates, out_of_scope, roots and malformed."""
 
     def save_changes(
         self, *, local_entity: str, mapped: Sequence[str], client_policy: str, auto_create: bool
@@ -112,13 +134,8 @@ class SyncStore(Protocol):
     ) -> tuple[int, int, datetime | None]:
         """(records, distinct records, greatest stamp not above the limit)."""
 
-    def roots(
-        self, run_id: int, after: tuple[int, int], limit: int
-    ) -> list[tuple[int, int, str, datetime | None, str]]:
-        """Unflagged records after (page_no, n): (page_no, n, external_id, updated_at, payload)."""
-
-    def malformed(self, run_id: int) -> list[tuple[str | None, str, str]]:
-        """(external_id, payload, problem) of records that fetch could not identify."""
+    def mappable(self, run_id: int) -> Iterable[MappablePage]:
+        """Pages with staged records, in order, one in memory at a time."""
 
     def begin_mapped(self, local_entity: str) -> None: ...
 

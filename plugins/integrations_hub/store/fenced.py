@@ -51,18 +51,28 @@ class FencedTransaction:
     # --- fetch ---
 
     def save_page(
-        self, page_no: int, records: Sequence[StagedRecord], digest: str, children: int
+        self,
+        page_no: int,
+        body: bytes,
+        records: Sequence[StagedRecord],
+        *,
+        digest: str,
+        children: int,
     ) -> None:
-        """Staged records and ledger row of one page."""
+        """Body, staged records and ledger row of one page."""
         run_id = self._run.id
         with self._tx.cursor().copy(_q.copy_records) as copy:
-            for r in records:
-                stamp = r.updated_at.isoformat() if r.updated_at else None
-                copy.write_row(
-                    (run_id, page_no, r.n, r.external_id, r.parent_id, stamp, r.payload, r.flag)
-                )
+            write = copy.write_row
+            for n, external_id, parent_id, updated_at, flag in records:
+                stamp = None if updated_at is None else updated_at.isoformat()
+                write((run_id, page_no, n, external_id, parent_id, stamp, flag))
         self._execute(
-            _q.save_page, page_no=page_no, n=len(records), children=children, digest=digest
+            _q.save_page,
+            page_no=page_no,
+            body=body,
+            n=len(records),
+            children=children,
+            digest=digest,
         )
 
     def save_listing(self, listing: Mapping[str, Any], *, requests: int) -> None:
@@ -72,6 +82,7 @@ class FencedTransaction:
     def clear_staging(self) -> None:
         """Forget everything this run staged."""
         self._execute(_q.clear_records)
+        self._execute(_q.clear_bodies)
         self._execute(_q.clear_pages)
 
     def save_witness(self, witness: Mapping[str, Any], mark_to: datetime | None) -> None:
@@ -86,18 +97,13 @@ class FencedTransaction:
     # --- filter_parents ---
 
     def filter_parents(self) -> dict[str, int]:
-        """Flag duplicates and children; returns children, duplicates, out_of_scope, roots and malformed."""
+        """Flag duplicates; returns children, duplicates, out_of_scope, roots and malformed."""
         self._execute(_q.unflag)
-        duplicates = self._execute(_q.flag_duplicates).rowcount
-        children = self._execute(_q.flag_children).rowcount
-        self._execute(_q.save_parents, children=children)
-        return {
-            "children": children,
-            "duplicates": duplicates,
-            "out_of_scope": self._count(_q.count_out_of_scope),
-            "roots": self._count(_q.count_roots),
-            "malformed": self._count(_q.count_malformed),
-        }
+        self._execute(_q.flag_duplicates)
+        counts = dict(self._execute(_q.count_flags).fetchone())
+        self._execute(_q.save_parents, children=counts["children"])
+        counts["out_of_scope"] = self._count(_q.count_out_of_scope)
+        return counts
 
     # --- map_fields ---
 

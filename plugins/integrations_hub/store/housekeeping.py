@@ -48,6 +48,7 @@ class HousekeepingStore:
             name: self._purge(statement)
             for name, statement in (
                 ("staged_records", self._sql.purge_records),
+                ("page_bodies", self._sql.purge_bodies),
                 ("staged_pages", self._sql.purge_pages),
                 ("oauth_flows", self._sql.purge_flows),
                 ("requests_in_flight", self._sql.purge_inflight),

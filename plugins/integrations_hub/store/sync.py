@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from psycopg.rows import tuple_row
+
 from integrations_hub.domain.run import Run
 from integrations_hub.errors import RunLost
+from integrations_hub.ports.sync import MappablePage
 from integrations_hub.store.database import Database
 from integrations_hub.store.fenced import FencedTransaction
 from integrations_hub.store.statements import load
@@ -106,25 +109,28 @@ class PostgresSyncStore:
         ) or {"records": 0, "distinct_ids": 0, "newest": None}
         return row["records"], row["distinct_ids"], row["newest"]
 
-    def roots(
-        self, run_id: int, after: tuple[int, int], limit: int
-    ) -> list[tuple[int, int, str, datetime | None, str]]:
-        """Unflagged records after (page_no, n): (page_no, n, external_id, updated_at, payload)."""
-        rows = self._database.rows(
-            _q.roots, {"run_id": run_id, "page_no": after[0], "n": after[1], "limit": limit}
-        )
-        return [
-            (row["page_no"], row["n"], row["external_id"], row["updated_at"], row["payload"])
-            for row in rows
-        ]
+    def mappable(self, run_id: int) -> Iterator[MappablePage]:
+        """Pages with staged records, in order, one in memory at a time."""
+        page_no = 0
+        while page := self._next_body(run_id, page_no):
+            page_no, body = page
+            with self._database.transaction() as tx:
+                rows = (
+                    tx.cursor(row_factory=tuple_row)
+                    .execute(_q.mappable, {"run_id": run_id, "page_no": page_no})
+                    .fetchall()
+                )
+            yield MappablePage(
+                page_no,
+                body,
+                [row[:3] for row in rows if row[3] is None],
+                [(n, key, flag.partition(":")[2].strip()) for n, key, _, flag in rows if flag],
+            )
 
-    def malformed(self, run_id: int) -> list[tuple[str | None, str, str]]:
-        """(external_id, payload, problem) of records that fetch could not identify."""
-        rows = self._database.rows(_q.malformed, {"run_id": run_id})
-        return [
-            (row["external_id"], row["payload"], row["flag"].partition(":")[2].strip())
-            for row in rows
-        ]
+    def _next_body(self, run_id: int, page_no: int) -> tuple[int, bytes] | None:
+        with self._database.transaction() as tx:
+            cursor = tx.cursor(row_factory=tuple_row, binary=True)
+            return cursor.execute(_q.next_body, {"run_id": run_id, "page_no": page_no}).fetchone()
 
     def begin_mapped(self, local_entity: str) -> None:
         """An empty session-local table for mapped rows."""

@@ -78,7 +78,7 @@ class FullListing:
                 now = page.provider_now.isoformat()
                 self._listing.setdefault("provider_started", now)
                 self._listing["provider_now"] = now
-            records = self._reading.staged(number, page.body)
+            records = self._reading.staged(page.body)
             if not records:
                 return
             if page.body == previous:

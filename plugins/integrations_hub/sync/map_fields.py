@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from integrations_hub.catalog.records import payload_decoder
+from integrations_hub.catalog.records import elements, payload_decoder
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.local_entity import LOCAL_ENTITIES
 from integrations_hub.domain.mapping import MappedRecord, compile_mapping
 from integrations_hub.errors import RecordRejected
 from integrations_hub.failpoints import hit
 from integrations_hub.ports.records import RunStore
-from integrations_hub.ports.sync import SyncStore
+from integrations_hub.ports.sync import MappablePage, SyncStore
 from integrations_hub.sync.filter_parents import require_staging
 from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.stage import Stage, enter
 
-_BATCH = 5000
+_RENEW_EVERY = 5000  # records: seconds of work, against a lease of two minutes
 
 
 @dataclass
@@ -62,18 +62,16 @@ class MapFields:
         obj = self.registry.get_object_catalog(stage.run.provider_key, stage.run.object_key)
         decode = payload_decoder(obj)
         map_record = compile_mapping(pinned.lines, LOCAL_ENTITIES[pinned.local_entity])
-        outcome = Outcome()
+        outcome, unrenewed = Outcome(), 0
         self.store.begin_mapped(pinned.local_entity)
-        after = (-1, -1)
-        while batch := self.store.roots(stage.run.id, after, _BATCH):
-            self.store.add_mapped(pinned.local_entity, _mapped(batch, decode, map_record, outcome))
-            after = batch[-1][:2]
-            stage.renew()
+        for page in self.store.mappable(stage.run.id):
+            rows = _mapped(page, decode, map_record, outcome)
+            self.store.add_mapped(pinned.local_entity, rows)
+            unrenewed += len(page.records)
+            if unrenewed >= _RENEW_EVERY:
+                stage.renew()
+                unrenewed = 0
             hit("mid_map")
-        for external_id, payload, problem in self.store.malformed(stage.run.id):
-            outcome.rejects.append(
-                _reject(external_id, payload, RecordRejected(problem, pointer="", code="MALFORMED"))
-            )
         return outcome
 
     def _save(self, stage: Stage, pinned: Pinned, outcome: Outcome) -> dict[str, int]:
@@ -94,29 +92,32 @@ class MapFields:
 
 
 def _mapped(
-    batch: Iterable[tuple[int, int, str, Any, str]],
-    decode: Callable[[str], dict[str, Any]],
+    page: MappablePage,
+    decode: Callable[[Any], dict[str, Any]],
     map_record: Callable[[dict[str, Any]], MappedRecord],
     outcome: Outcome,
 ) -> Iterable[tuple[Any, ...]]:
     """Rows for the session's mapped table; a record that cannot be mapped becomes a reject."""
-    for page_no, n, external_id, updated_at, payload in batch:
+    raws = elements(page.body)
+    for n, external_id, updated_at in page.records:
         try:
-            mapped = map_record(decode(payload))
+            mapped = map_record(decode(raws[n]))
         except RecordRejected as error:
-            outcome.rejects.append(_reject(external_id, payload, error))
+            outcome.rejects.append(_reject(external_id, raws[n], error))
             continue
         outcome.mapped += 1
         for name in mapped.unknown:
             outcome.unknown[name] = outcome.unknown.get(name, 0) + 1
-        yield (page_no, n, external_id, updated_at, mapped.raw_status, *mapped.values)
+        yield (page.page_no, n, external_id, updated_at, mapped.raw_status, *mapped.values)
+    for n, known_id, problem in page.malformed:
+        unusable = RecordRejected(problem, pointer="", code="MALFORMED")
+        outcome.rejects.append(_reject(known_id, raws[n], unusable))
 
 
-def _reject(external_id: str | None, payload: str, error: RecordRejected) -> dict[str, str]:
+def _reject(external_id: str | None, raw: Any, error: RecordRejected) -> dict[str, str]:
     """A record without a usable id is named by the digest of what came."""
-    digest = hashlib.sha256(payload.encode(errors="replace")).hexdigest()[:16]
     return {
-        "external_id": external_id or f"digest:{digest}",
+        "external_id": external_id or f"digest:{hashlib.sha256(bytes(raw)).hexdigest()[:16]}",
         "code": error.code,
         "reason": error.message,
         "pointer": error.pointer,

@@ -29,30 +29,22 @@ class Reading:
     decode: Callable[[bytes], list[Any]]
     listing: dict[str, Any]
 
-    def staged(self, page_no: int, body: bytes) -> list[StagedRecord]:
+    def staged(self, body: bytes) -> list[StagedRecord]:
         """Decode one page."""
         return [
-            StagedRecord(
-                page_no=page_no,
-                n=n,
-                external_id=record.external_id,
-                parent_id=record.parent_id,
-                updated_at=record.updated_at,
-                payload=record.payload,
-                flag=f"malformed: {record.problem}" if record.problem else None,
-            )
-            for n, record in enumerate(self.decode(body))
+            StagedRecord(n, external_id, parent_id, updated_at, _flag(parent_id, problem))
+            for n, (external_id, parent_id, updated_at, problem) in enumerate(self.decode(body))
         ]
 
     def save(self, page_no: int, body: bytes, records: list[StagedRecord]) -> None:
-        """One page, one transaction: fence, staged records, page ledger, progress."""
+        """One page, one transaction: fence, body, staged records, page ledger, progress."""
         hit("fetched")
         children = sum(record.parent_id is not None for record in records)
         digest = hashlib.sha256(body).hexdigest()[:32]
         self.listing["next_page"] = page_no + 1
         with self.stage.write() as tx:
             hit("fence_checked")
-            tx.save_page(page_no, records, digest, children)
+            tx.save_page(page_no, body, records, digest=digest, children=children)
             tx.save_listing(self.listing, requests=self.sent())
             hit("before_commit")
         hit("after_commit")
@@ -72,3 +64,10 @@ class Reading:
     def sent(self) -> int:
         """Requests of this run so far, those of earlier tries included."""
         return int(self.listing.get("requests_before", 0)) + self.http.requests
+
+
+def _flag(parent_id: str | None, problem: str | None) -> str | None:
+    """Only top-level records are mapped, so that a child's problem is nobody's."""
+    if parent_id is not None:
+        return "child"
+    return f"malformed: {problem}" if problem else None

@@ -40,14 +40,14 @@ class StampListing:
             self._listing.setdefault("provider_started", page.provider_now.isoformat())
             self._listing["provider_now"] = page.provider_now.isoformat()
         number = int(self._listing.get("next_page", 1))
-        records = reading.staged(number, page.body)
+        records = reading.staged(page.body)
         fresh = [r for r in records if not _known(r, seen)]
         if len(records) >= reading.page_size and not fresh and self._page > 1:
             raise PagingLoop(
                 f"Page {self._page} from {self._from} holds nothing that was not read before."
             )
         self._advance(records)
-        reading.save(number, page.body, _numbered(fresh))
+        reading.save(number, page.body, fresh)
         seen |= {(r.external_id, r.updated_at) for r in fresh if r.updated_at is not None}
         return {known for known in seen if known[1] >= self._from}
 
@@ -70,10 +70,6 @@ class StampListing:
 def _known(record: StagedRecord, seen: set[tuple[str | None, datetime]]) -> bool:
     """The same record with another stamp is a newer version, and is staged."""
     return record.updated_at is not None and (record.external_id, record.updated_at) in seen
-
-
-def _numbered(records: list[StagedRecord]) -> list[StagedRecord]:
-    return [replace(record, n=n) for n, record in enumerate(records)]
 
 
 def _stamp(text: str | None) -> datetime | None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integrations_hub.catalog.build import object_of
-from integrations_hub.catalog.records import Envelope, envelope_decoder, payload_decoder
+from integrations_hub.catalog.records import Envelope, elements, envelope_decoder, payload_decoder
 from integrations_hub.errors import PageUnreadable, RecordRejected
 from tests.kit.provider_json import ACME
 
@@ -23,10 +23,21 @@ def _one(text: str) -> Envelope:
     return found
 
 
-def test_payload_is_the_text_as_sent() -> None:
+def test_elements_are_the_records_as_sent() -> None:
     records = ['{ "id":"a",  "title":"Caf\u00e9 \\u00e9 \\"x\\"", "n":1.10 }', '{"id": 2}']
     page = "[\n " + " ,\n ".join(records) + "\n]"
-    assert [envelope.payload for envelope in decode(page.encode())] == records
+    assert [bytes(element).decode() for element in elements(page.encode())] == records
+
+
+def test_a_page_with_one_odd_record_is_read_as_without_it() -> None:
+    """The usual page is decoded at once, any other record by record: the same envelopes come out."""
+    usual = [
+        '{"id":"a","parent":"0","changed":"2026-01-02T03:04:05.1234567"}',
+        '{"id":"b","parent":"a","changed":"2026-01-02T03:04:05+02:00","title":7}',
+        '{"id":"c","changed":null}',
+    ]
+    expected = decode(f"[{','.join(usual)}]".encode())
+    assert decode(f"[{','.join([*usual, '{}'])}]".encode())[:-1] == expected
 
 
 def test_envelope_reads_id_parent_and_stamp() -> None:
@@ -109,7 +120,7 @@ def test_absent_stamp_is_no_problem(stamp: str) -> None:
 def test_record_that_is_no_object_has_a_problem(record: str) -> None:
     good, bad = decode(f'[{{"id":"ok"}},{record}]'.encode())
     assert good.problem is None
-    assert (bad.external_id, bad.payload) == (None, record)
+    assert bad.external_id is None
     assert bad.problem == "the record is not an object with readable fields"
 
 
@@ -136,8 +147,7 @@ def test_record_beyond_us_does_not_hide_the_others(record: bytes) -> None:
         None,
         "the record cannot be read (damaged text or nested too deep)",
     )
-    assert bad.payload.encode()  # fit for the database: no surrogates
-    assert "\0" not in bad.payload
+    assert len(elements(page)) == 3
 
 
 @pytest.mark.parametrize(
@@ -200,11 +210,11 @@ def test_every_json_array_yields_one_envelope_per_element(
     body = json.dumps(page, ensure_ascii=ascii_only).encode(errors="surrogatepass")
     envelopes = decode(body)
     assert len(envelopes) == len(page)
-    for envelope in envelopes:
+    for envelope, element in zip(envelopes, elements(body), strict=True):
         assert envelope.problem is not None or envelope.external_id is not None
         if envelope.problem is None:
-            assert json.loads(envelope.payload)["id"] is not None
-            read(envelope.payload)
+            assert json.loads(bytes(element))["id"] is not None
+            read(element)
 
 
 @settings(max_examples=150, deadline=None)

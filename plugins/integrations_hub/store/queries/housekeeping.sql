@@ -34,6 +34,12 @@ DELETE FROM hub.sync_record WHERE ctid = ANY (ARRAY(
     SELECT s.ctid FROM hub.sync_record s JOIN hub.integration_run r ON r.id = s.run_id
      WHERE r.ended_at IS NOT NULL LIMIT %(batch)s));
 
+-- name: purge_bodies
+-- Page bodies of ended runs
+DELETE FROM hub.sync_body WHERE ctid = ANY (ARRAY(
+    SELECT s.ctid FROM hub.sync_body s JOIN hub.integration_run r ON r.id = s.run_id
+     WHERE r.ended_at IS NOT NULL LIMIT %(batch)s));
+
 -- name: purge_pages
 -- Page ledgers of runs that ended a day ago: short enough to stay small, long enough to look at
 DELETE FROM hub.sync_page WHERE ctid = ANY (ARRAY(

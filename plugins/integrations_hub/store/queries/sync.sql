@@ -67,10 +67,13 @@ UPDATE hub.integration_run
 
 -- name: copy_records
 -- Staged records of a page.
-COPY hub.sync_record (run_id, page_no, n, external_id, parent_id, updated_at, payload, flag) FROM STDIN;
+COPY hub.sync_record (run_id, page_no, n, external_id, parent_id, updated_at, flag) FROM STDIN;
 
 -- name: save_page
--- The page's ledger row.
+-- The page's ledger row, and its body as it came when it staged anything.
+WITH kept AS (
+    INSERT INTO hub.sync_body (run_id, page_no, body) SELECT %(run_id)s, %(page_no)s, %(body)b WHERE %(n)s > 0
+)
 INSERT INTO hub.sync_page (run_id, page_no, n, children, digest, fence)
 VALUES (%(run_id)s, %(page_no)s, %(n)s, %(children)s, %(digest)s, %(fence)s);
 
@@ -89,6 +92,10 @@ DELETE FROM hub.sync_record WHERE run_id = %(run_id)s;
 -- name: clear_pages
 -- Forget the page ledger of this run.
 DELETE FROM hub.sync_page WHERE run_id = %(run_id)s;
+
+-- name: clear_bodies
+-- Forget the page bodies of this run.
+DELETE FROM hub.sync_body WHERE run_id = %(run_id)s;
 
 -- name: save_witness
 -- The logged witness of the unlogged staging (rule 3 of a run) and the mark that finish may move to.
@@ -114,32 +121,29 @@ SELECT count(*) AS records, count(DISTINCT external_id) + count(*) FILTER (WHERE
        max(updated_at) FILTER (WHERE updated_at <= %(stamp_limit)s) AS newest
   FROM hub.sync_record WHERE run_id = %(run_id)s;
 
--- name: roots
--- Records to map, in order, a batch at a time.
-SELECT page_no, n, external_id, updated_at, payload FROM hub.sync_record
- WHERE run_id = %(run_id)s AND (page_no, n) > (%(page_no)s, %(n)s) AND flag IS NULL
- ORDER BY page_no, n LIMIT %(limit)s;
+-- name: next_body
+-- The next page with staged records, as it came.
+SELECT page_no, body FROM hub.sync_body WHERE run_id = %(run_id)s AND page_no > %(page_no)s ORDER BY page_no LIMIT 1;
 
--- name: malformed
--- Records that fetch could not even identify.
-SELECT page_no, n, external_id, payload, flag FROM hub.sync_record
- WHERE run_id = %(run_id)s AND flag LIKE 'malformed:%%' ORDER BY page_no, n;
+-- name: mappable
+-- Of one page the records to map, and those that fetch could not even identify; stamps as text that COPY takes.
+SELECT n, external_id, updated_at::text, flag FROM hub.sync_record
+ WHERE run_id = %(run_id)s AND page_no = %(page_no)s AND (flag IS NULL OR flag LIKE 'malformed:%%') ORDER BY n;
 
 -- name: unflag
 -- filter_parents may run twice: it starts from what fetch left.
-UPDATE hub.sync_record SET flag = NULL WHERE run_id = %(run_id)s AND flag IN ('child', 'duplicate');
+UPDATE hub.sync_record SET flag = CASE WHEN parent_id IS NOT NULL THEN 'child' END WHERE run_id = %(run_id)s AND flag = 'duplicate';
 
 -- name: flag_duplicates
--- Of several versions of a record the newest stamp wins, then the later place in the listing.
+-- Of several versions of a record the newest stamp wins, then the later place in the listing. Most listings hold none: the
+-- grouping finds that out without sorting the records.
 UPDATE hub.sync_record r SET flag = 'duplicate'
-  FROM (SELECT ctid, row_number() OVER (PARTITION BY external_id ORDER BY updated_at DESC NULLS LAST, page_no DESC, n DESC) AS version
-          FROM hub.sync_record WHERE run_id = %(run_id)s AND external_id IS NOT NULL) AS d
+  FROM (SELECT v.ctid, row_number() OVER (PARTITION BY external_id ORDER BY updated_at DESC NULLS LAST, page_no DESC, n DESC) AS version
+          FROM hub.sync_record v
+          JOIN (SELECT external_id FROM hub.sync_record WHERE run_id = %(run_id)s AND external_id IS NOT NULL
+                 GROUP BY external_id HAVING count(*) > 1) AS several USING (external_id)
+         WHERE v.run_id = %(run_id)s) AS d
  WHERE r.ctid = d.ctid AND d.version > 1;
-
--- name: flag_children
--- Only top-level records are synced, whatever the provider's own filter did.
-UPDATE hub.sync_record SET flag = 'child'
- WHERE run_id = %(run_id)s AND parent_id IS NOT NULL AND flag IS DISTINCT FROM 'duplicate';
 
 -- name: count_out_of_scope
 -- Linked local rows whose record now has a parent.
@@ -148,13 +152,11 @@ SELECT count(*) AS n FROM hub.sync_record r
        AND l.connection_id = %(connection_id)s AND l.external_id = r.external_id AND l.is_active
  WHERE r.run_id = %(run_id)s AND r.flag = 'child';
 
--- name: count_roots
--- Records that go on to map_fields.
-SELECT count(*) AS n FROM hub.sync_record WHERE run_id = %(run_id)s AND flag IS NULL;
-
--- name: count_malformed
--- Top-level records that fetch could not identify.
-SELECT count(*) AS n FROM hub.sync_record WHERE run_id = %(run_id)s AND flag LIKE 'malformed:%%';
+-- name: count_flags
+-- Only top-level records are synced, whatever the provider's own filter did: roots go on to map_fields.
+SELECT count(*) FILTER (WHERE flag = 'child') AS children, count(*) FILTER (WHERE flag = 'duplicate') AS duplicates,
+       count(*) FILTER (WHERE flag IS NULL) AS roots, count(*) FILTER (WHERE flag LIKE 'malformed:%%') AS malformed
+  FROM hub.sync_record WHERE run_id = %(run_id)s;
 
 -- name: save_parents
 -- The count of dropped children on the run row.

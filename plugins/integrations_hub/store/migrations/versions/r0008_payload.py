@@ -1,6 +1,6 @@
-"""Reserved: payload.
+"""Page bodies in staging.
 
-A downgrade loses nothing.
+A downgrade loses what is staged (a run under way ends as staging_lost; its next run reads again).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """Stage pages as they came; staged records keep what is needed to sort them."""
     sql_files.run(__file__)
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    """Stage records one by one again."""
     sql_files.run(__file__, down=True)
