@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.listing import FilterProbe
+from integrations_hub.domain.resync import OpenResync
 from integrations_hub.domain.rule import Rule
 from integrations_hub.domain.run import Run, RunRequest
 
@@ -93,6 +94,34 @@ class RunStore(Protocol):
 
     def cancel(self, run_id: int, *, actor: str, request_id: str | None) -> Run:
         """End a run that no stage has begun, with audit; on a running one note why it will fail."""
+
+
+class StateStore(Protocol):
+    def seed_mark(
+        self,
+        connection_id: int,
+        object_key: str,
+        generation: int,
+        *,
+        seeded_by: str,
+        mark: datetime | None = None,
+    ) -> bool:
+        """Set the mark of a rule that begins now; False when this generation already has one."""
+
+
+class ResyncStore(Protocol):
+    def request(
+        self,
+        *,
+        connection_id: int,
+        object_key: str,
+        since: datetime | None,
+        actor: str,
+        request_id: str | None,
+    ) -> int:
+        """The id of a new request, with its audit entry; `since` None = everything."""
+
+    def oldest_open(self, connection_id: int, object_key: str) -> OpenResync | None: ...
 
 
 class AuditStore(Protocol):

@@ -122,7 +122,7 @@ class SyncStore(Protocol):
         """What the stage failed of; refused for an older try and for an ended run."""
 
     def state(self, connection_id: int, object_key: str) -> dict[str, Any] | None:
-        """mark, generation, initial_done_at, resync_required of a connection and object."""
+        """A row of integration_state; `sweep_age_s`, `sweep_tried_age_s` by the database's clock."""
 
     def pages(self, run_id: int) -> list[tuple[int, int, str]]:
         """(page_no, records, digest) in order."""

@@ -13,6 +13,7 @@ from integrations_hub.store.database import Connection
 from integrations_hub.store.statements import load
 
 _q = load("sync")
+_state = load("state")
 _entity_q = {"project": load("project_changes")}
 
 
@@ -177,7 +178,7 @@ class FencedTransaction:
 
     def move_mark(self, mark: datetime | None, generation: int) -> None:
         """Move the high-water mark of the run's connection and object."""
-        self._execute(_q.move_mark, mark=mark, generation=generation)
+        self._execute(_state.move_mark, mark=mark, generation=generation)
 
     def close(
         self,

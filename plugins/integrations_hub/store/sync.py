@@ -17,6 +17,7 @@ from integrations_hub.store.fenced import FencedTransaction
 from integrations_hub.store.statements import load
 
 _q = load("sync")
+_state = load("state")
 _entity_q = {"project": load("project_changes")}
 
 
@@ -85,9 +86,9 @@ class PostgresSyncStore:
         )
 
     def state(self, connection_id: int, object_key: str) -> dict[str, Any] | None:
-        """mark, generation, initial_done_at, resync_required of a connection and object."""
+        """A row of integration_state; ages in seconds by the database's clock."""
         return self._database.row(
-            _q.mark, {"connection_id": connection_id, "object_key": object_key}
+            _state.read, {"connection_id": connection_id, "object_key": object_key}
         )
 
     def pages(self, run_id: int) -> list[tuple[int, int, str]]:

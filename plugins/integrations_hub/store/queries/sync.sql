@@ -203,18 +203,3 @@ ON CONFLICT (connection_id, object_key, external_id) DO UPDATE
 UPDATE hub.quarantine q SET resolved_at = clock_timestamp()
   FROM mapped m
  WHERE q.connection_id = %(connection_id)s AND q.object_key = %(object_key)s AND q.external_id = m.external_id AND q.resolved_at IS NULL;
-
--- name: mark
--- The high-water mark of a connection and object.
-SELECT mark, generation, initial_done_at, resync_required FROM hub.integration_state
- WHERE connection_id = %(connection_id)s AND object_key = %(object_key)s;
-
--- name: move_mark
--- Moved by finish only; never backwards within a generation.
-INSERT INTO hub.integration_state AS s (connection_id, object_key, generation, mark, initial_done_at, fence, run_id)
-VALUES (%(connection_id)s, %(object_key)s, %(generation)s, %(mark)s, clock_timestamp(), %(fence)s, %(run_id)s)
-ON CONFLICT (connection_id, object_key) DO UPDATE
-   SET mark = CASE WHEN excluded.generation > s.generation THEN excluded.mark ELSE greatest(s.mark, excluded.mark) END,
-       generation = greatest(s.generation, excluded.generation),
-       initial_done_at = coalesce(s.initial_done_at, excluded.initial_done_at), fence = excluded.fence, run_id = excluded.run_id,
-       updated_at = clock_timestamp();

@@ -1,6 +1,7 @@
-"""Reserved: reading.
+"""First-run seeds, sweeps and what they find absent, completeness verdicts, resync requests.
 
-A downgrade loses nothing.
+A downgrade loses the seeds of rules that read from now on, the counts of missing records, the lists
+of absent records, the verdicts, and every resync request with what was read for it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """Columns on state, links and runs; the tables of absent records and of resyncs."""
     sql_files.run(__file__)
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    """Take them away again."""
     sql_files.run(__file__, down=True)

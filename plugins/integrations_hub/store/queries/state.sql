@@ -1,0 +1,45 @@
+-- name: read
+-- Mark, seed and sweeps of a connection and object; ages by the database's clock.
+SELECT mark, generation, initial_done_at, resync_required, seed, seeded_by, last_sweep_at, proven_at, proven_by,
+       extract(epoch FROM clock_timestamp() - coalesce(last_sweep_at, initial_done_at))::float AS sweep_age_s,
+       extract(epoch FROM clock_timestamp() - sweep_tried_at)::float AS sweep_tried_age_s
+  FROM hub.integration_state
+ WHERE connection_id = %(connection_id)s AND object_key = %(object_key)s;
+
+-- name: seed_mark
+-- The mark of a rule that begins now (D6); what a run of this generation has already moved stays.
+INSERT INTO hub.integration_state AS s (connection_id, object_key, generation, mark, seed, seeded_by)
+VALUES (%(connection_id)s, %(object_key)s, %(generation)s, coalesce(%(mark)s::timestamp, statement_timestamp() AT TIME ZONE 'UTC'),
+        coalesce(%(mark)s::timestamp, statement_timestamp() AT TIME ZONE 'UTC'), %(seeded_by)s)
+ON CONFLICT (connection_id, object_key) DO UPDATE
+   SET generation = excluded.generation, mark = excluded.mark, seed = excluded.seed, seeded_by = excluded.seeded_by,
+       initial_done_at = NULL, updated_at = clock_timestamp()
+ WHERE excluded.generation > s.generation OR (excluded.generation = s.generation AND s.mark IS NULL)
+RETURNING mark;
+
+-- name: note_sweep_try
+-- A sweep that is due begins; should it fail, the next one is tried a day later.
+UPDATE hub.integration_state SET sweep_tried_at = clock_timestamp()
+ WHERE connection_id = %(connection_id)s AND object_key = %(object_key)s;
+
+-- name: move_mark
+-- Moved by finish only; never backwards within a generation, never by a run of an older one.
+INSERT INTO hub.integration_state AS s (connection_id, object_key, generation, mark, initial_done_at, fence, run_id)
+VALUES (%(connection_id)s, %(object_key)s, %(generation)s, %(mark)s, clock_timestamp(), %(fence)s, %(run_id)s)
+ON CONFLICT (connection_id, object_key) DO UPDATE
+   SET mark = CASE WHEN excluded.generation > s.generation THEN excluded.mark ELSE greatest(s.mark, excluded.mark) END,
+       seed = CASE WHEN excluded.generation = s.generation THEN s.seed END,
+       seeded_by = CASE WHEN excluded.generation = s.generation THEN s.seeded_by END,
+       generation = excluded.generation,
+       initial_done_at = CASE WHEN excluded.generation > s.generation THEN excluded.initial_done_at
+                              ELSE coalesce(s.initial_done_at, excluded.initial_done_at) END,
+       fence = excluded.fence, run_id = excluded.run_id, updated_at = clock_timestamp()
+ WHERE excluded.generation >= s.generation;
+
+-- name: note_proof
+-- When a full run or a sweep last looked at everything, and when the verdict was complete.
+UPDATE hub.integration_state
+   SET last_sweep_at = CASE WHEN %(swept)s THEN clock_timestamp() ELSE last_sweep_at END,
+       proven_at = CASE WHEN %(complete)s THEN clock_timestamp() ELSE proven_at END,
+       proven_by = CASE WHEN %(complete)s THEN %(run_id)s ELSE proven_by END
+ WHERE connection_id = %(connection_id)s AND object_key = %(object_key)s;
