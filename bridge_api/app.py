@@ -19,6 +19,7 @@ from bridge_api.envelope import CONTRACT, Envelope
 from bridge_api.models.problems import Problem
 from bridge_api.remote_auth import RemoteAuth
 from bridge_api.routes import (
+    audit,
     capabilities,
     connect,
     connections,
@@ -37,11 +38,12 @@ from integrations_hub.store.database import Database
 
 log = logging.getLogger(__name__)
 _AGAIN_S = 5.0
-# order matters where a fixed word stands at the place of a key: health and jobs before {provider}
+# order matters where a fixed word stands at the place of a key: health, jobs and audit before {provider}
 _ROUTERS = (
     health.router,
     capabilities.router,
     jobs.router,
+    audit.router,
     connections.router,
     connect.router,
     rules.router,

@@ -16,7 +16,7 @@ from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection
 from integrations_hub.ports.outside import Clock
 from integrations_hub.ports.provider import AuthClient
-from integrations_hub.ports.records import HeartbeatStore, LocalProjectStore
+from integrations_hub.ports.records import AuditStore, HeartbeatStore, LocalProjectStore
 from integrations_hub.store.audit import PostgresAuditStore
 from integrations_hub.store.budget import BudgetStore, effective_limits
 from integrations_hub.store.connections import PostgresConnectionStore
@@ -43,6 +43,7 @@ class AdminServices:
     runs: Runs
     projects: LocalProjectStore
     heartbeats: HeartbeatStore
+    audit: AuditStore
     consents: Callable[[], Consents]
 
 
@@ -89,6 +90,7 @@ def admin(
         runs=Runs(PostgresRunStore(database), rules, is_enabled(environ)),
         projects=projects,
         heartbeats=PostgresHeartbeatStore(database),
+        audit=PostgresAuditStore(database),
         consents=consents,
     )
 

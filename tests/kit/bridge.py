@@ -160,6 +160,7 @@ class BridgeKit:
         self.airflow, self.identity = FakeAirflow(), FakeIdentity()
         self.app = self._app()
         self.serve: Any = None  # another ASGI app around ours
+        self.secrets = {KEY, "client-secret-canary", "code-canary"}  # what no audit entry may hold
 
     def _app(self) -> FastAPI:
         app = create_app(FakeAuth(), "http://airflow.invalid", self.environ)
@@ -224,6 +225,7 @@ class BridgeKit:
         assert answer.status_code == 200, answer.text
         query = parse_qs(urlsplit(answer.json()["authorize_url"]).query)
         cookie = answer.headers["set-cookie"].partition(";")[0]
+        self.secrets |= {query["state"][0], cookie.partition("=")[2]}
         return {name: values[0] for name, values in query.items()}, cookie
 
     def callback(
@@ -250,5 +252,16 @@ class BridgeKit:
         rows = self.database.rows("SELECT actor, action FROM hub.audit_log ORDER BY seq")
         return [f"{row['actor']} {row['action']}" for row in rows]
 
+    def refuse_secrets_in_the_audit(self, text: str) -> None:
+        pair = {self.identity.grant.access_token, self.identity.grant.refresh_token or ""}
+        verifiers = {one["code_verifier"] for one in self.identity.exchanges}
+        for secret in (self.secrets | pair | verifiers) - {""}:
+            assert secret not in text, "an audit entry holds a secret"
+
     def close(self) -> None:
-        self.database.close()
+        """Every test with a bridge ends by looking into its audit log."""
+        try:
+            rows = self.database.rows("SELECT row_to_json(a)::text AS entry FROM hub.audit_log a")
+            self.refuse_secrets_in_the_audit("\n".join(row["entry"] for row in rows))
+        finally:
+            self.database.close()

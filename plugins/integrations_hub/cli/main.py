@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from integrations_hub.cli import bench, records
+from integrations_hub.cli import audit, bench, records
 from integrations_hub.cli.reporting import ReportingGroup, tell
 from integrations_hub.cli.state import repository
 
@@ -24,6 +24,7 @@ db = typer.Typer(no_args_is_help=True, help="The Hub's own tables.")
 secrets = typer.Typer(no_args_is_help=True, help="Keys and the settings file.")
 app.add_typer(db, name="db")
 app.add_typer(secrets, name="secrets")
+app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
 app.add_typer(records.rules, name="rules")
 app.add_typer(records.run, name="run")

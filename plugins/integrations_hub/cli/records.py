@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +31,9 @@ def _run() -> None:
 @rules.command("list")
 def list_rules(as_json: AsJson = False) -> None:
     """Every rule, enabled or not."""
-    with _database() as database:
+    from integrations_hub.cli.hub_database import hub_database
+
+    with hub_database() as database:
         found = list(_all_rules(database))
     if as_json:
         print(json.dumps([asdict(rule) | {"dag_id": rule.dag_id} for rule in found], default=str))
@@ -48,9 +48,10 @@ def list_rules(as_json: AsJson = False) -> None:
 @run.command("show")
 def show(run_id: int, as_json: AsJson = False) -> None:
     """One run: state, counts, what went wrong and what to do."""
+    from integrations_hub.cli.hub_database import hub_database
     from integrations_hub.store.runs import PostgresRunStore
 
-    with _database() as database:
+    with hub_database() as database:
         found = PostgresRunStore(database).get(run_id)
     if as_json:
         print(json.dumps(asdict(found), default=str))
@@ -77,17 +78,3 @@ def _all_rules(database: Database) -> Iterator[Rule]:
             rule = store.find(connection.id, object_key)
             if rule is not None:
                 yield rule
-
-
-@contextmanager
-def _database() -> Iterator[Database]:
-    from integrations_hub.cli.hub_database import hub_database_url
-    from integrations_hub.cli.state import repository
-    from integrations_hub.store.database import Database
-
-    with hub_database_url(os.environ, repository()) as url:
-        database = Database.from_url(url)
-        try:
-            yield database
-        finally:
-            database.close()

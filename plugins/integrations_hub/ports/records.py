@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from integrations_hub.domain.audit import AuditEntry, AuditHead, AuditVerdict
 from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.listing import FilterProbe
 from integrations_hub.domain.resync import OpenResync
@@ -134,6 +135,20 @@ class AuditStore(Protocol):
         detail: dict[str, Any],
         request_id: str | None,
     ) -> None: ...
+
+    def page(
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        actor: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+    ) -> list[AuditEntry]:
+        """Newest first; `before` is the last seq of the page before."""
+
+    def verify(self, noted: AuditHead | None = None) -> AuditVerdict:
+        """Read the whole chain; `noted` is a head that an earlier log line told."""
 
 
 class LocalProjectStore(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from integrations_hub.domain.audit import AuditHead
 from integrations_hub.store.database import Database
 from integrations_hub.store.statements import load
 
@@ -63,6 +64,11 @@ class HousekeepingStore:
             total += deleted
             if deleted < self._batch:
                 return total
+
+    def audit_head_to_tell(self) -> AuditHead | None:
+        """The head of the audit chain when it was not told for an hour; None meanwhile."""
+        row = self._database.row(self._sql.export_audit_head)
+        return AuditHead(**row) if row else None
 
     def beat(self, name: str, detail: Mapping[str, Any]) -> None:
         """Show life: the row's `at` is now."""

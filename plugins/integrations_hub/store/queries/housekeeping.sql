@@ -68,3 +68,11 @@ SELECT name, detail ->> 'error' AS error FROM hub.heartbeat WHERE starts_with(na
 -- name: forget_broken
 -- Rules that build again, or are no longer enabled
 DELETE FROM hub.heartbeat WHERE starts_with(name, 'dag_broken:') AND NOT (name = ANY(%(names)s));
+
+-- name: export_audit_head
+-- The head of the audit chain, once an hour: the row remembers when it was told last
+INSERT INTO hub.heartbeat (name, at, detail)
+SELECT 'audit_head', clock_timestamp(), jsonb_build_object('seq', seq, 'hash', hash) FROM hub.audit_head
+ON CONFLICT (name) DO UPDATE SET at = excluded.at, detail = excluded.detail
+ WHERE hub.heartbeat.at < clock_timestamp() - interval '1 hour'
+RETURNING (detail ->> 'seq')::bigint AS seq, detail ->> 'hash' AS hash;

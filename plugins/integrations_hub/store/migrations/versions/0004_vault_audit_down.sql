@@ -1,0 +1,10 @@
+DROP VIEW hub.hub_v_audit;
+DROP INDEX hub.audit_log_target;
+DROP TRIGGER audit_log_chain ON hub.audit_log;
+DROP FUNCTION hub.audit_chain();
+DROP FUNCTION hub.audit_hash(hub.audit_log);
+DROP TABLE hub.audit_head;
+DROP FUNCTION hub.audit_head_follows();
+ALTER TABLE hub.audit_log DROP COLUMN prev, DROP COLUMN hash;
+ALTER TABLE hub.audit_log ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY;
+SELECT setval(pg_get_serial_sequence('hub.audit_log', 'seq'), coalesce(max(seq), 1), max(seq) IS NOT NULL) FROM hub.audit_log;

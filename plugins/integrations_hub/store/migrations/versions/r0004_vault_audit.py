@@ -1,6 +1,6 @@
-"""Reserved: vault_audit.
+"""The audit log becomes a hash chain, with its head in a row of its own and the view hub_v_audit.
 
-A downgrade loses nothing.
+A downgrade loses the hashes of all entries and the head: what was changed before it can no longer be told.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """Chain the entries that are there, then every new one."""
     sql_files.run(__file__)
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    """Back to a log without hashes; the entries stay."""
     sql_files.run(__file__, down=True)
