@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -107,6 +108,12 @@ class HttpAirflowClient:
             if time.monotonic() >= deadline:
                 return False
             time.sleep(_POLL_S)
+
+    def next_run(self, dag_id: str) -> datetime | None:
+        """`next_dagrun_run_after`: null on hold, and stale for a paused Dag."""
+        dag = self._get(f"/dags/{quote(dag_id)}") or {}
+        text = None if dag.get("is_paused") else dag.get("next_dagrun_run_after")
+        return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
 
     def set_paused(self, dag_id: str, paused: bool) -> bool:
         """False when Airflow does not know the Dag."""

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from integrations_hub.errors import (
     AuthorizationNeeded,
     ConfigurationError,
+    ConflictingChange,
     ConnectionAmbiguous,
     FlowRejected,
     Forbidden,
@@ -76,9 +77,11 @@ def problem(
     code: str,
     message: str,
     hint: str = HubError.default_hint,
+    *,
     problems: list[dict[str, str]] | None = None,
+    detail: dict[str, Any] | None = None,
 ) -> JSONResponse:
-    """An application/problem+json answer: code, message, hint, request_id (and problems)."""
+    """An application/problem+json answer: code, message, hint, request_id (problems, detail)."""
     body: dict[str, Any] = {
         "code": code,
         "message": message,
@@ -87,6 +90,8 @@ def problem(
     }
     if problems is not None:
         body["problems"] = problems
+    if detail is not None:
+        body["detail"] = detail
     return JSONResponse(body, status, media_type="application/problem+json")
 
 
@@ -100,8 +105,15 @@ def install(app: FastAPI) -> None:
 def _hub_error(request: Request, error: Exception) -> Response:
     error = cast("HubError", error)  # registered for this class only
     problems = error.problems if isinstance(error, RuleInvalid) else None
+    detail = error.detail if isinstance(error, ConflictingChange) else None
     answer = problem(
-        request, status_of(type(error)), error.code, error.message, error.hint, problems
+        request,
+        status_of(type(error)),
+        error.code,
+        error.message,
+        error.hint,
+        problems=problems,
+        detail=detail,
     )
     if isinstance(error, TransientError):
         answer.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s or 5)))
@@ -124,7 +136,7 @@ def _invalid(request: Request, error: Exception) -> Response:
         "The request does not fit: "
         + "; ".join(f"{p['pointer']}: {p['message']}" for p in problems),
         "Correct what the message names, then send it again.",
-        problems,
+        problems=problems,
     )
 
 

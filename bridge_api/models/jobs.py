@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from integrations_hub.admin.runs import Ask
 from integrations_hub.domain.run import Run
@@ -26,15 +26,28 @@ JobState = Literal[
 ]
 
 
+Mode = Literal["scheduled", "full", "window", "resync", "sweep", "match_snapshot"]
+
+
 class RunNow(BaseModel):
-    """`since` (inclusive) and `until` (exclusive) belong to mode `window`, with a zone."""
+    """`since` (inclusive) and `until` (exclusive) belong to mode `window`, with a zone.
+
+    `apply_run_id`: the run whose plan of changes is applied as it stands, without reading anything.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    mode: Literal["scheduled", "full", "window"] = "scheduled"
+    mode: Mode = "scheduled"
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     dry_run: bool = False
+    apply_run_id: Annotated[int | None, Field(ge=1, le=2**63 - 1)] = None
+
+    @model_validator(mode="after")
+    def _a_plan_is_applied_as_it_stands(self) -> RunNow:
+        if self.apply_run_id is not None and (self.mode != "scheduled" or self.dry_run):
+            raise ValueError("apply_run_id goes with mode scheduled and without dry_run")
+        return self
 
     @model_validator(mode="after")
     def _a_window_has_ends(self) -> RunNow:
@@ -52,7 +65,7 @@ class RunNow(BaseModel):
 
     def ask(self) -> Ask:
         """In UTC."""
-        return Ask(self.mode, _utc(self.since), _utc(self.until), self.dry_run)
+        return Ask(self.mode, _utc(self.since), _utc(self.until), self.dry_run, self.apply_run_id)
 
 
 class Job(BaseModel):
@@ -91,6 +104,7 @@ class Job(BaseModel):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    stage_times: dict[str, datetime]
 
     @classmethod
     def of(cls, run: Run) -> Job:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 
 class ProblemItem(BaseModel):
@@ -15,13 +15,18 @@ class ProblemItem(BaseModel):
 
 
 class Problem(BaseModel):
-    """What happened, what to do, and the id to find it in the logs."""
+    """What happened, what to do, and the id to find it in the logs.
+
+    `detail`: what a person needs to decide on a conflict: `diff` (REVISION_CONFLICT), `reasons` and
+    `forecast` (REREAD_DECISION).
+    """
 
     code: str
     message: str
     hint: str
     request_id: str
     problems: list[ProblemItem] | None = None
+    detail: dict[str, JsonValue] | None = None
 
 
 _MEANINGS = {

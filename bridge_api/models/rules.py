@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue, RootModel, field_validator
 
-from integrations_hub.admin.rules import Saved
-from integrations_hub.domain.rule import Rule
+from integrations_hub.admin.rules import Saved, Upcoming
+from integrations_hub.domain.rule import Rule, RuleRevision
+from integrations_hub.domain.rule_change import Difference
 from integrations_hub.domain.schedule import summary
 
 
@@ -36,6 +39,59 @@ class EnableRule(BaseModel):
     nothing_to_match: bool = False
 
 
+class Change(BaseModel):
+    """What a JSON pointer held, and what it holds; null where there was or is nothing."""
+
+    pointer: str
+    before: JsonValue
+    after: JsonValue
+
+
+class Revision(BaseModel):
+    """One save. `reread`: the decision, where the change asked. `diff`: against the revision before."""
+
+    revision: int
+    generation: int
+    reread: bool | None
+    saved_at: datetime
+    saved_by: str
+    diff: list[Change]
+    body: dict[str, Any]
+
+    @classmethod
+    def of(cls, one: RuleRevision, diff: list[Difference]) -> Revision:
+        """With its changes."""
+        return cls(diff=[Change(**asdict(change)) for change in diff], **asdict(one))
+
+
+class RevisionPage(BaseModel):
+    """Newest first. `next_before`: the `before` of the next page, null on the last one."""
+
+    items: list[Revision]
+    next_before: int | None
+
+
+class NextRuns(BaseModel):
+    """`runs`: by the schedule, whether it is on hold or not. `airflow_next`: null on hold or paused."""
+
+    enabled: bool
+    hold_reason: str | None
+    schedule_summary: str
+    runs: list[datetime]
+    airflow_next: datetime | None
+
+    @classmethod
+    def of(cls, upcoming: Upcoming) -> NextRuns:
+        """Of one rule."""
+        return cls(
+            enabled=upcoming.rule.enabled,
+            hold_reason=upcoming.rule.hold_reason,
+            schedule_summary=summary(upcoming.rule.schedule),
+            runs=upcoming.runs,
+            airflow_next=upcoming.airflow_next,
+        )
+
+
 class RuleView(BaseModel):
     """`scheduled`: whether Airflow shows this revision; null when it was not asked."""
 
@@ -44,6 +100,7 @@ class RuleView(BaseModel):
     connection: str
     object: str
     revision: int
+    generation: int
     enabled: bool
     hold_reason: str | None
     dag_id: str
@@ -60,6 +117,7 @@ class RuleView(BaseModel):
             connection=rule.connection_key,
             object=rule.object_key,
             revision=rule.revision,
+            generation=rule.generation,
             enabled=rule.enabled,
             hold_reason=rule.hold_reason,
             dag_id=rule.dag_id,

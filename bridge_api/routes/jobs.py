@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query
+from pydantic import AwareDatetime
 
 from bridge_api.deps import Acting, ConnectionQuery, Key, Services
 from bridge_api.models.jobs import Job, JobPage, JobState, RunNow
@@ -58,6 +59,7 @@ def list_jobs(
     connection: ConnectionQuery = None,
     object: Annotated[str | None, Query(pattern="^[a-z0-9_]+$", max_length=40)] = None,  # noqa: A002
     status: JobState | None = None,
+    since: Annotated[AwareDatetime | None, Query(description="Asked for then or later.")] = None,
     before: Annotated[int | None, Query(ge=1, le=_BIGGEST_ID)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> JobPage:
@@ -68,6 +70,7 @@ def list_jobs(
         object_key=object,
         connection_id=found.id if found else None,
         state=status,
+        since=since,
         before_id=before,
         limit=limit,
     )
@@ -75,6 +78,17 @@ def list_jobs(
         items=[Job.of(run) for run in page],
         next_before=page[-1].id if len(page) == limit else None,
     )
+
+
+@router.post("/api/jobs/{id}/retry", status_code=202, responses=problems(409))
+def retry_job(
+    id: JobId,  # noqa: A002 - the path's word
+    services: Services,
+    actor: Acting,
+    idempotency_key: IdempotencyKey = None,
+) -> Job:
+    """Ask for an ended run once more in the same way; the new run names it in `retry_of`."""
+    return Job.of(services.runs.retry(id, idempotency_key=idempotency_key, actor=actor))
 
 
 @router.get("/api/jobs/{id}")

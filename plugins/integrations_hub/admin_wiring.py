@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from integrations_hub import wiring
 from integrations_hub.admin.connections import Connections
 from integrations_hub.admin.consent import Consents
+from integrations_hub.admin.forecast import Forecasts
 from integrations_hub.admin.oauth_state import StateSeal
 from integrations_hub.admin.rules import Rules
 from integrations_hub.admin.runs import Runs
@@ -62,8 +63,15 @@ def admin(
     store = PostgresConnectionStore(database)
     projects = PostgresProjectStore(database)
     connections = Connections(store, registry, lambda c: slots_of(c, environ))
+    runs = PostgresRunStore(database)
+    forecasts = Forecasts(runs, registry, lambda c: requests_per_minute(c, environ))
     rules = Rules(
-        PostgresRuleStore(database), connections, projects, registry, clock or SystemClock()
+        PostgresRuleStore(database),
+        connections,
+        projects,
+        registry,
+        clock or SystemClock(),
+        forecasts,
     )
 
     def consents() -> Consents:
@@ -87,7 +95,7 @@ def admin(
         registry=registry,
         connections=connections,
         rules=rules,
-        runs=Runs(PostgresRunStore(database), rules, is_enabled(environ)),
+        runs=Runs(runs, rules, is_enabled(environ)),
         projects=projects,
         heartbeats=PostgresHeartbeatStore(database),
         audit=PostgresAuditStore(database),
@@ -114,6 +122,13 @@ def slots_of(connection: Connection, environ: Mapping[str, str]) -> int:
     provider = wiring.registry().get_provider(connection.provider_key)
     own = connection.limits.get("maxConcurrentPerConnection")
     return own or _limits(provider, environ).max_concurrent
+
+
+def requests_per_minute(connection: Connection, environ: Mapping[str, str]) -> int:
+    """What a connection may send, its own limit before the provider's, never above the provider's total."""
+    limits = _limits(wiring.registry().get_provider(connection.provider_key), environ)
+    own = connection.limits.get("requestsPerMinute") or limits.requests_per_minute
+    return min(own, limits.global_requests_per_minute)
 
 
 def _limits(provider: Provider, environ: Mapping[str, str]) -> RateLimits:

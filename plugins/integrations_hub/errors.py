@@ -16,6 +16,8 @@ A message says what happened and where, the hint what to do. Neither ever holds 
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class HubError(Exception):
     """Root. `code` is stable and machine-readable, `hint` is one sentence a person can act on."""
@@ -94,10 +96,19 @@ class PermissionMissing(ConfigurationError):
 
 
 class ConflictingChange(ConfigurationError):
-    """Somebody saved in between, or a uniqueness promise would be broken."""
+    """Somebody saved in between, a uniqueness promise would be broken, or a decision is missing.
+
+    `detail`: what the person needs to decide, as JSON; never a secret or a record.
+    """
 
     default_code = "CONFLICT"
     default_hint = "Load the current state and repeat your change."
+
+    def __init__(
+        self, message: str, *, hint: str = "", code: str = "", detail: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.detail = detail
 
 
 class ConnectionAmbiguous(ConfigurationError):

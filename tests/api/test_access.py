@@ -19,7 +19,7 @@ from bridge_api.security import (
 )
 from tests.kit.bridge import ADMIN, API, VIEWER, BridgeKit
 
-_VALUES = {"provider": "bqe", "object": "projects", "key": "acme", "id": "1"}
+_VALUES = {"provider": "bqe", "object": "projects", "key": "acme", "id": "1", "revision": "1"}
 
 
 def routes(app: FastAPI) -> list[tuple[str, str]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
 import pytest
 
 from integrations_hub.errors import ConfigurationError, TransientError
@@ -49,10 +52,13 @@ def test_a_window_is_asked_for_in_utc(ready: BridgeKit) -> None:
         {"mode": "window", "since": "2999-01-01T00:00:00Z"},
         {"mode": "window", "since": "2026-01-02T00:00:00Z", "until": "2026-01-01T00:00:00Z"},
         {"mode": "sideways"},
+        {"mode": "full", "apply_run_id": 1},
+        {"dry_run": True, "apply_run_id": 1},
+        {"apply_run_id": 0},
         {"more": 1},
     ],
 )
-def test_a_request_that_does_not_fit_makes_no_run(ready: BridgeKit, body: dict[str, str]) -> None:
+def test_a_request_that_does_not_fit_makes_no_run(ready: BridgeKit, body: dict[str, Any]) -> None:
     answer = ready.call("POST", RUN, body)
     assert (answer.status_code, answer.json()["code"]) == (422, "REQUEST_INVALID")
     assert ready.database.rows("SELECT 1 FROM hub.integration_run") == []
@@ -164,3 +170,72 @@ def test_switched_off_nothing_runs_but_everything_can_be_read(database_url: str)
         assert kit.call("GET", f"{API}/jobs").status_code == 200
     finally:
         kit.close()
+
+
+def end(kit: BridgeKit, job_id: int, state: str) -> None:
+    kit.database.execute(
+        "UPDATE hub.integration_run SET state = %(state)s, ended_at = now() WHERE id = %(id)s",
+        {"state": state, "id": job_id},
+    )
+
+
+@pytest.mark.parametrize("mode", ["resync", "sweep", "match_snapshot", "full"])
+def test_every_mode_reaches_airflow(ready: BridgeKit, mode: str) -> None:
+    job = ready.call("POST", RUN, {"mode": mode}).json()
+    assert ready.airflow.runs[DAG, f"hub__{job['id']}"]["conf"]["mode"] == mode
+
+
+def test_a_snapshot_for_matching_needs_no_enabled_rule(connected: BridgeKit) -> None:
+    connected.save_rule()
+    assert connected.call("POST", RUN, {"mode": "match_snapshot"}).status_code == 202
+    assert connected.call("POST", RUN, {"mode": "sweep"}).json()["code"] == "RULE_DISABLED"
+
+
+def test_only_a_plan_of_this_rule_is_applied(ready: BridgeKit) -> None:
+    planned = ready.call("POST", RUN, {"dry_run": True}).json()["id"]
+    early = ready.call("POST", RUN, {"apply_run_id": planned})
+    assert (early.status_code, early.json()["code"]) == (409, "PLAN_NOT_WAITING")
+    assert ready.call("POST", RUN, {"apply_run_id": 999}).status_code == 404
+    end(ready, planned, "planned")
+    job = ready.call("POST", RUN, {"apply_run_id": planned}).json()
+    assert ready.airflow.runs[DAG, f"hub__{job['id']}"]["conf"]["apply_run_id"] == planned
+
+
+def test_a_retry_is_a_new_run_with_the_same_window_that_names_the_old_one(ready: BridgeKit) -> None:
+    body = {"mode": "window", "since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"}
+    old = ready.call("POST", RUN, body).json()
+    path = f"/api/jobs/{old['id']}/retry"
+    early = ready.call("POST", path)
+    assert (early.status_code, early.json()["code"]) == (409, "RUN_NOT_ENDED")
+    end(ready, old["id"], "failed")
+    headers = {**ADMIN, "Idempotency-Key": "again"}
+    answers = ready.calls(*[("POST", path, None, headers, {})] * 5)
+    (new_id,) = {answer.json()["id"] for answer in answers}
+    new = ready.call("GET", f"/api/jobs/{new_id}").json()
+    assert new_id != old["id"]
+    assert (new["retry_of"], new["params"]) == (old["id"], old["params"])
+    assert ready.call("POST", "/api/jobs/999/retry").status_code == 404
+
+
+def test_a_retry_of_a_backfills_run_asks_for_its_own_window_only(ready: BridgeKit) -> None:
+    job = ready.call("POST", RUN, {}).json()
+    ready.database.execute(
+        "UPDATE hub.integration_run SET state = 'failed', ended_at = now(), params = "
+        """'{"mode": "window", "since": "2026-01-01T00:00:00+00:00", "until": "2026-01-02T00:00:00+00:00", "x": 1}'"""
+    )
+    new = ready.call("POST", f"/api/jobs/{job['id']}/retry").json()
+    assert new["params"] == {
+        "mode": "window", "since": "2026-01-01T00:00:00+00:00", "until": "2026-01-02T00:00:00+00:00",
+        "dry_run": False, "apply_run_id": None,
+    }  # fmt: skip
+
+
+def test_the_list_begins_where_it_is_asked_to(ready: BridgeKit) -> None:
+    old = ready.call("POST", RUN, {}).json()["id"]
+    ready.database.execute("UPDATE hub.integration_run SET created_at = now() - interval '2 days'")
+    new = ready.call("POST", RUN, {}).json()["id"]
+    yesterday = (datetime.now(timezone.utc) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    items = ready.call("GET", f"{API}/jobs?since={yesterday}").json()["items"]
+    assert [item["id"] for item in items] == [new]
+    assert old != new
+    assert ready.call("GET", f"{API}/jobs?since=yesterday").status_code == 422

@@ -68,11 +68,19 @@ def test_params_are_typed_and_checked() -> None:
         "since": None,
         "until": None,
         "dry_run": False,
+        "apply_run_id": None,
     }
-    for name, bad in (("mode", "sideways"), ("since", "yesterday"), ("dry_run", "perhaps")):
+    for name, bad in (
+        ("mode", "sideways"),
+        ("since", "yesterday"),
+        ("dry_run", "perhaps"),
+        ("apply_run_id", 0),
+    ):
         with pytest.raises(ParamValidationError):
             dag.params.get_param(name).resolve(bad)
     assert dag.params.get_param("since").resolve("2026-11-01T00:00:00Z")
+    for mode in ("scheduled", "full", "window", "resync", "sweep", "match_snapshot"):
+        assert dag.params.get_param("mode").resolve(mode) == mode
 
 
 def test_on_demand_asks_for_provider_connection_and_object() -> None:

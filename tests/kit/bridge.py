@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -59,6 +60,7 @@ class FakeAirflow:
     dags: dict[str, set[str]] = field(default_factory=dict)
     runs: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     visible: bool = True
+    next_at: datetime | None = None
     error: Exception | None = None
     parts: dict[str, Any] = field(
         default_factory=lambda: {
@@ -87,6 +89,10 @@ class FakeAirflow:
         if self.visible:
             self.dags[dag_id] = {tag}
         return self.visible
+
+    def next_run(self, dag_id: str) -> datetime | None:
+        self._ask(f"next {dag_id}")
+        return self.next_at
 
     def set_paused(self, dag_id: str, paused: bool) -> bool:
         self._ask(f"{'pause' if paused else 'unpause'} {dag_id}")

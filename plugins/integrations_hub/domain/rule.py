@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 
@@ -21,6 +22,18 @@ class Schedule:
         if "cron" in schedule:
             return Schedule(None, schedule["cron"], schedule.get("timezone", "UTC"))
         return Schedule(int(schedule["every"]["minutes"]), None, "UTC")
+
+
+@dataclass(frozen=True)
+class RuleRevision:
+    """One save of a rule. `reread`: what was decided when the change asked (None: it did not)."""
+
+    revision: int
+    generation: int
+    reread: bool | None
+    body: dict[str, Any]
+    saved_at: datetime
+    saved_by: str
 
 
 @dataclass(frozen=True)

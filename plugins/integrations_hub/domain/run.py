@@ -17,6 +17,7 @@ ENDED = (
     "lost",
     "cancelled",
 )
+CANCELLED = "CANCELLED"  # error code of a run that a person ended
 GOOD = ("succeeded", "succeeded_with_rejects", "planned", "needs_confirmation", "skipped")
 STAGES = ("plan", "fetch", "filter_parents", "map_fields", "upsert", "finish")
 COUNTS = (
@@ -46,6 +47,7 @@ class RunRequest:
     until: datetime | None = None
     requested_by: str | None = None
     request_id: str | None = None
+    retry_of: int | None = None
 
     @property
     def asked_for(self) -> bool:
@@ -96,6 +98,7 @@ class Run:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    stage_times: dict[str, str]
 
     @property
     def lease_key(self) -> str:

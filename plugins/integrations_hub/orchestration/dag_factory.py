@@ -148,12 +148,22 @@ def _run_params() -> ParamsDict:
             "mode": Param(
                 "scheduled",
                 type="string",
-                enum=["scheduled", "full", "window"],
-                description="scheduled: what changed since the mark; full: everything; window: what changed between since and until",
+                enum=["scheduled", "full", "window", "resync", "sweep", "match_snapshot"],
+                description=(
+                    "scheduled: what changed since the mark; full: everything; window: what changed between since and "
+                    "until; resync: what the open resync request still lacks; sweep: everything, and what is missing; "
+                    "match_snapshot: everything, to match local rows with, nothing is written"
+                ),
             ),
             "since": Param(None, **instant, description="Window: first instant (UTC), inclusive"),
             "until": Param(None, **instant, description="Window: last instant (UTC), exclusive"),
             "dry_run": Param(False, type="boolean", description="Plan the changes, write nothing"),
+            "apply_run_id": Param(
+                None,
+                type=["null", "integer"],
+                minimum=1,
+                description="Apply the plan of changes of this run as it stands, read nothing",
+            ),
         }
     )
 

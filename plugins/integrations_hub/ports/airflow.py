@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 
@@ -24,6 +25,9 @@ class AirflowClient(Protocol):
 
     def wait_for_dag(self, dag_id: str, tag: str, *, timeout_s: float) -> bool:
         """Whether the Dag carries the tag before the time is over."""
+
+    def next_run(self, dag_id: str) -> datetime | None:
+        """When Airflow will make the next scheduled run; None when it has noted none."""
 
     def set_paused(self, dag_id: str, paused: bool) -> bool:
         """False when Airflow does not know the Dag."""

@@ -11,7 +11,7 @@ from integrations_hub.domain.audit import AuditEntry, AuditHead, AuditVerdict
 from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.listing import FilterProbe
 from integrations_hub.domain.resync import OpenResync
-from integrations_hub.domain.rule import Rule
+from integrations_hub.domain.rule import Rule, RuleRevision
 from integrations_hub.domain.run import Run, RunRequest
 
 
@@ -47,12 +47,21 @@ class RuleStore(Protocol):
         actor: str,
         request_id: str | None,
         expected_revision: int | None,
+        reread: bool | None = None,
     ) -> Rule:
-        """Insert or a new revision, with history and audit, in one transaction."""
+        """Insert or a new revision, with history and audit, in one transaction.
+
+        `reread` True begins a new generation of the state.
+        """
 
     def get(self, rule_id: int) -> Rule: ...
 
     def find(self, connection_id: int, object_key: str) -> Rule | None: ...
+
+    def revisions(self, rule_id: int, *, before: int | None, limit: int) -> list[RuleRevision]: ...
+
+    def has_read(self, rule_id: int) -> bool:
+        """Whether runs have read, or are reading, what the rule syncs."""
 
     def list_enabled(self) -> list[Rule]: ...
 
@@ -84,9 +93,13 @@ class RunStore(Protocol):
         object_key: str | None,
         connection_id: int | None,
         state: str | None,
+        since: datetime | None,
         before_id: int | None,
         limit: int,
     ) -> list[Run]: ...
+
+    def last_listing(self, connection_id: int, object_key: str) -> tuple[int, int] | None:
+        """(records, requests) of the last whole listing."""
 
     def close(self, run_id: int, state: str, *, code: str, text: str, hint: str) -> None:
         """End an open run; no effect on an ended one."""

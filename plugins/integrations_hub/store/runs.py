@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -68,10 +69,11 @@ class PostgresRunStore:
         object_key: str | None,
         connection_id: int | None,
         state: str | None,
+        since: datetime | None,
         before_id: int | None,
         limit: int,
     ) -> list[Run]:
-        """Newest first; None does not filter; `before_id` is the last id of the page before."""
+        """Newest first; None does not filter; `since`: asked for then or later; `before_id` is the last id of the page before."""
         rows = self._database.rows(
             _q.list_recent,
             {
@@ -79,11 +81,19 @@ class PostgresRunStore:
                 "object_key": object_key,
                 "connection_id": connection_id,
                 "state": state,
+                "since": since,
                 "before_id": before_id,
                 "limit": limit,
             },
         )
         return [_run(row) for row in rows]
+
+    def last_listing(self, connection_id: int, object_key: str) -> tuple[int, int] | None:
+        """(records, requests) of the last whole listing; None before the first."""
+        row = self._database.row(
+            _q.last_listing, {"connection_id": connection_id, "object_key": object_key}
+        )
+        return (row["records"], row["requests"]) if row else None
 
     def close(self, run_id: int, state: str, *, code: str, text: str, hint: str) -> None:
         """End an open run; no effect on an ended one."""
@@ -96,9 +106,10 @@ class PostgresRunStore:
         self._database.execute(_q.waiting, {"run_id": run_id, "text": text})
 
     def cancel(self, run_id: int, *, actor: str, request_id: str | None) -> Run:
-        """End a run that no stage has begun; note the reason on a running one for its finish.
+        """End a run that no stage has begun; a running one is fenced off, its finish reads the reason.
 
-        The Dag run is ended by the caller. Raises NotFound; an ended run stays as it is.
+        So a stage at work stops at its next write, whatever Airflow does about its process. The Dag
+        run is ended by the caller. Raises NotFound; an ended run stays as it is.
         """
         values = {
             "run_id": run_id,
@@ -106,6 +117,8 @@ class PostgresRunStore:
             "hint": "Start it again when you want it; nothing is lost.",
         }
         with self._database.transaction() as tx:
+            # the lease before the run row, as every stage does
+            tx.execute(_q.fence_off, {"run_id": run_id, "key": _read(tx, run_id).lease_key})
             ended = tx.execute(_q.cancel_unstarted, values).fetchone() is not None
             noted = ended or tx.execute(_q.note_cancel, values).rowcount > 0
             run = _read(tx, run_id)
@@ -125,6 +138,7 @@ def _values(request: RunRequest, rule: Rule) -> dict[str, Any]:
         "trigger": request.trigger,
         "request_id": request.request_id,
         "params": Jsonb(request.params),
+        "retry_of": request.retry_of,
     }
 
 
@@ -138,7 +152,7 @@ def _found(tx: Connection, values: dict[str, Any]) -> Row:
 
 
 def _same(run: Run, request: RunRequest) -> Run:
-    if run.params != request.params or run.dag_id != request.dag_id:
+    if (run.params, run.dag_id, run.retry_of) != (request.params, request.dag_id, request.retry_of):
         raise ConflictingChange(
             f"This Idempotency-Key belongs to run {run.id}, which was asked for differently.",
             hint="Send a new Idempotency-Key with a different request.",

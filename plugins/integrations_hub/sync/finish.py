@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from integrations_hub.domain.run import GOOD, Run
+from integrations_hub.domain.run import CANCELLED, GOOD, Run
 from integrations_hub.errors import ListingIncomplete, RunFailed
 from integrations_hub.failpoints import hit
 from integrations_hub.ports.records import RunStore
@@ -13,7 +13,7 @@ from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.stage import enter
 
-_ENDS = {ListingIncomplete.default_code: "incomplete", "CANCELLED": "cancelled"}
+_ENDS = {ListingIncomplete.default_code: "incomplete", CANCELLED: "cancelled"}
 
 
 @dataclass(frozen=True)

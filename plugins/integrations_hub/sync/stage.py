@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from integrations_hub.domain.run import Run
+from integrations_hub.domain.run import CANCELLED, Run
 from integrations_hub.errors import HubError, RunLost, TransientError
 from integrations_hub.failpoints import hit
 from integrations_hub.ports.records import RunStore
@@ -55,11 +55,10 @@ class Stage:
 def enter(store: SyncStore, runs: RunStore, run_id: int, name: str) -> Iterator[Stage]:
     """Raise the fence for this try; on an error note it on the run row and let it through.
 
-    Raises RunLost when the run has ended or another run holds its lease; such a run is closed as lost.
+    Raises RunLost when the run has ended, was cancelled, or another run holds its lease; the last is
+    closed as lost.
     """
-    run = runs.get(run_id)
-    if run.ended:
-        raise RunLost(f"Run {run_id} has ended as {run.state}; stage {name} does nothing.")
+    run = _going_on(runs.get(run_id), name)
     try:
         fence = store.enter_stage(run, name, STAGE_TTL_S)
     except RunLost as lost:
@@ -85,6 +84,15 @@ def enter(store: SyncStore, runs: RunStore, run_id: int, name: str) -> Iterator[
     if name != "finish":
         store.renew(run, fence, BETWEEN_TTL_S)
     stage.log("stage_left", stage=name)
+
+
+def _going_on(run: Run, name: str) -> Run:
+    """Raises RunLost for a run that has ended or was cancelled; finish closes a cancelled one."""
+    if run.ended:
+        raise RunLost(f"Run {run.id} has ended as {run.state}; stage {name} does nothing.")
+    if run.error_code == CANCELLED and name != "finish":
+        raise RunLost(f"Run {run.id} was cancelled; stage {name} does nothing.", code=CANCELLED)
+    return run
 
 
 def _wait_with_lease(store: SyncStore, run: Run, fence: int, wait_s: float) -> None:

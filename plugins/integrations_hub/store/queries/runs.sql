@@ -23,10 +23,10 @@ RETURNING id;
 -- name: request
 -- A run that somebody asks for; its id names the Dag run. No row: this idempotency key was used before.
 WITH next AS (SELECT nextval(pg_get_serial_sequence('hub.integration_run', 'id')) AS id)
-INSERT INTO hub.integration_run (id, dag_id, dag_run_id, rule_id, rule_revision, connection_id, provider_key, object_key,
+INSERT INTO hub.integration_run (id, dag_id, dag_run_id, retry_of, rule_id, rule_revision, connection_id, provider_key, object_key,
                                  trigger, requested_by, request_id, idempotency_key, params)
 OVERRIDING SYSTEM VALUE
-SELECT next.id, %(dag_id)s, 'hub__' || next.id, %(rule_id)s, %(rule_revision)s, %(connection_id)s, %(provider_key)s,
+SELECT next.id, %(dag_id)s, 'hub__' || next.id, %(retry_of)s, %(rule_id)s, %(rule_revision)s, %(connection_id)s, %(provider_key)s,
        %(object_key)s, %(trigger)s, %(actor)s, %(request_id)s, %(idempotency_key)s, %(params)s
   FROM next
 ON CONFLICT (rule_id, requested_by, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
@@ -45,8 +45,15 @@ SELECT r.*, c.key AS connection_key
    AND (%(object_key)s::text IS NULL OR r.object_key = %(object_key)s)
    AND (%(connection_id)s::bigint IS NULL OR r.connection_id = %(connection_id)s)
    AND (%(state)s::text IS NULL OR r.state = %(state)s)
+   AND (%(since)s::timestamptz IS NULL OR r.created_at >= %(since)s)
    AND (%(before_id)s::bigint IS NULL OR r.id < %(before_id)s)
  ORDER BY r.id DESC LIMIT %(limit)s;
+
+-- name: last_listing
+-- The last whole listing of a connection and object.
+SELECT records, requests FROM hub.integration_run
+ WHERE connection_id = %(connection_id)s AND object_key = %(object_key)s AND plan ->> 'listing' IN ('full', 'sweep') AND witness IS NOT NULL
+ ORDER BY id DESC LIMIT 1;
 
 -- name: close
 -- Ends an open run; an ended one keeps its outcome.
@@ -64,6 +71,10 @@ UPDATE hub.integration_run
    SET state = 'cancelled', ended_at = clock_timestamp(), error_code = 'CANCELLED', error_text = %(text)s, error_hint = %(hint)s
  WHERE id = %(run_id)s AND ended_at IS NULL AND state IN ('requested', 'waiting')
 RETURNING id;
+
+-- name: fence_off
+-- The next write of a stage at work is refused.
+UPDATE hub.integration_lease SET fence = fence + 1 WHERE key = %(key)s AND run_id = %(run_id)s;
 
 -- name: note_cancel
 -- A running one is ended by its own finish, which reads the reason here.

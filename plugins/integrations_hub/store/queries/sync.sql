@@ -31,11 +31,13 @@ UPDATE hub.integration_lease
 RETURNING fence;
 
 -- name: note_stage
--- The run row follows its lease; a new try of a stage starts without the error of the last one.
+-- The run row follows its lease; a new try of a stage starts without the error of the last one, but a cancel stays.
 UPDATE hub.integration_run
    SET stage = %(stage)s, fence = %(fence)s, state = 'running', started_at = coalesce(started_at, clock_timestamp()),
-       error_code = CASE WHEN %(keep_error)s THEN error_code END, error_text = CASE WHEN %(keep_error)s THEN error_text END,
-       error_hint = CASE WHEN %(keep_error)s THEN error_hint END
+       error_code = CASE WHEN %(keep_error)s OR error_code = 'CANCELLED' THEN error_code END,
+       error_text = CASE WHEN %(keep_error)s OR error_code = 'CANCELLED' THEN error_text END,
+       error_hint = CASE WHEN %(keep_error)s OR error_code = 'CANCELLED' THEN error_hint END,
+       stage_times = jsonb_build_object(%(stage)s::text, clock_timestamp()) || stage_times
  WHERE id = %(run_id)s AND ended_at IS NULL;
 
 -- name: check_fence
@@ -49,9 +51,9 @@ RETURNING fence;
 UPDATE hub.integration_lease SET expires_at = '-infinity', run_id = NULL, stage = NULL WHERE key = %(key)s AND fence = %(fence)s;
 
 -- name: note_error
--- What a stage failed of, for finish to close the run with; refused for an older try.
+-- What a stage failed of, for finish to close the run with; refused for an older try, and beside a cancel.
 UPDATE hub.integration_run SET error_code = %(code)s, error_text = %(text)s, error_hint = %(hint)s
- WHERE id = %(run_id)s AND fence = %(fence)s AND ended_at IS NULL;
+ WHERE id = %(run_id)s AND fence = %(fence)s AND ended_at IS NULL AND error_code IS DISTINCT FROM 'CANCELLED';
 
 -- name: close_run
 -- Ends the run.

@@ -1,6 +1,6 @@
-"""Reserved: rules.
+"""Decisions to read again, a revision of the state, the times of stages.
 
-A downgrade loses nothing.
+A downgrade loses which revisions of a rule were saved with which decision, and when stages began.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """Columns, and the trigger that counts changes of the state."""
     sql_files.run(__file__)
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    """Take them away again."""
     sql_files.run(__file__, down=True)
