@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -310,7 +311,7 @@ def test_the_next_runs_are_the_schedules_own(connected: BridgeKit) -> None:
     found = connected.call("GET", f"{PUT}/next?count=3").json()
     runs = [datetime.fromisoformat(text.replace("Z", "+00:00")) for text in found["runs"]]
     assert len(runs) == 3
-    for before, after in zip(runs, runs[1:], strict=False):
+    for before, after in pairwise(runs):
         assert next_run_after(Schedule(15, None), DAG, before) == after
     assert datetime.fromisoformat(found["airflow_next"].replace("Z", "+00:00")) == noted
     connected.airflow.error = TransientError("away")
