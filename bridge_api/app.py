@@ -14,8 +14,10 @@ from starlette.types import ASGIApp
 
 from bridge_api import errors
 from bridge_api.airflow_client import AirflowTransport
-from bridge_api.deps import Bridge, DatabasePool
+from bridge_api.database_pool import DatabasePool
+from bridge_api.deps import Bridge
 from bridge_api.envelope import CONTRACT, Envelope
+from bridge_api.key_gate import KeyGate
 from bridge_api.models.problems import Problem
 from bridge_api.remote_auth import RemoteAuth
 from bridge_api.routes import (
@@ -33,8 +35,9 @@ from bridge_api.routing import refuse_unguarded
 from bridge_api.security import AuthBackend
 from bridge_api.settings import BridgeSettings, read_settings
 from integrations_hub import admin_wiring
-from integrations_hub.errors import HubError, SettingInvalid
+from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable, HubError, SettingInvalid
 from integrations_hub.store.database import Database
+from integrations_hub.store.migrate import current, head
 
 log = logging.getLogger(__name__)
 _AGAIN_S = 5.0
@@ -72,11 +75,13 @@ def create_app(
         lifespan=_lifespan,
         responses={"default": {"model": Problem, "description": "What went wrong"}},
     )
+    pool = DatabasePool(lambda: Database.from_url(settings.database_url))
     app.state.bridge = Bridge(
         settings=settings,
         auth=auth,
         airflow_for=transport.client_for,
-        pool=DatabasePool(lambda: Database.from_url(settings.database_url)),
+        pool=pool,
+        keys=KeyGate(pool, settings.environ),
     )
     for router in _ROUTERS:
         app.include_router(router)
@@ -95,6 +100,7 @@ def standalone() -> FastAPI:
     settings = read_settings(environ)
     if settings.blocked_by is not None:
         raise settings.blocked_by
+    _refuse_dropped_keys(settings)
     base_url = environ.get("AIRFLOW__API__BASE_URL", "")
     if not base_url:
         raise SettingInvalid(
@@ -111,6 +117,20 @@ def standalone() -> FastAPI:
     root = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     root.mount("/hub", hub)
     return root
+
+
+def _refuse_dropped_keys(settings: BridgeSettings) -> None:
+    """Raise SecretKeyDropped; a database that is away is asked again with each request."""
+    if not settings.enabled:
+        return
+    database = Database.from_url(settings.database_url)
+    try:
+        if current(settings.database_url) == head():
+            admin_wiring.secrets(database, settings.environ).refuse_dropped_keys()
+    except (DatabaseUnavailable, DatabaseUnusable) as error:
+        log.warning("keys_not_checked error=%s", error.message)
+    finally:
+        database.close()
 
 
 @asynccontextmanager

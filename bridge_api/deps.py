@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
 
+from bridge_api.database_pool import DatabasePool
+from bridge_api.key_gate import KeyGate
 from bridge_api.public_url import public_url
 from bridge_api.security import AuthBackend
 from bridge_api.settings import BridgeSettings
 from integrations_hub import admin_wiring
 from integrations_hub.admin.rules import Actor
 from integrations_hub.admin_wiring import AdminServices, AuthClients
-from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable, HubError
 from integrations_hub.ports.airflow import AirflowClient
-from integrations_hub.store.database import Database
-
-_IDLE = 4
-
-
-class DatabasePool:
-    """Sessions for one request each. Used on the event loop only; opening happens on the route's thread."""
-
-    def __init__(self, open_one: Callable[[], Database]) -> None:
-        self._open = open_one
-        self._idle: list[Database] = []
-
-    @contextmanager
-    def borrow(self) -> Iterator[Database]:
-        """A Database of the caller's own until the end; after a lost connection none is kept."""
-        database = self._idle.pop() if self._idle else self._open()
-        try:
-            yield database
-        except (DatabaseUnavailable, DatabaseUnusable):
-            self.close()
-            database.close()
-            raise
-        except HubError:
-            self._give_back(database)
-            raise
-        except BaseException:
-            database.close()
-            raise
-        else:
-            self._give_back(database)
-
-    def _give_back(self, database: Database) -> None:
-        if len(self._idle) < _IDLE:
-            self._idle.append(database)
-        else:
-            database.close()
-
-    def close(self) -> None:
-        """End the idle sessions."""
-        while self._idle:
-            self._idle.pop().close()
 
 
 @dataclass(frozen=True)
@@ -68,6 +27,7 @@ class Bridge:
     auth: AuthBackend
     airflow_for: Callable[[Request], AirflowClient]
     pool: DatabasePool = field(repr=False)
+    keys: KeyGate = field(repr=False)
 
 
 def bridge(request: Request) -> Bridge:

@@ -70,6 +70,8 @@ async def guard(request: Request, path: str) -> None:
     if settings.blocked_by is not None:
         # a fresh one: a raised exception keeps the traceback of every request it ended
         raise _again(settings.blocked_by)
+    if settings.enabled:
+        await request.app.state.bridge.keys.refuse()
     kind = class_of(request.method, path)
     unsafe = request.method not in _SAFE
     if unsafe:

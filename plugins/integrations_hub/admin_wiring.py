@@ -12,6 +12,7 @@ from integrations_hub.admin.forecast import Forecasts
 from integrations_hub.admin.oauth_state import StateSeal
 from integrations_hub.admin.rules import Rules
 from integrations_hub.admin.runs import Runs
+from integrations_hub.admin.sealed_secrets import Secrets
 from integrations_hub.catalog.metadata import Provider, RateLimits
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection
@@ -28,6 +29,7 @@ from integrations_hub.store.projects import PostgresProjectStore
 from integrations_hub.store.providers import PostgresProviderStore
 from integrations_hub.store.rules import PostgresRuleStore
 from integrations_hub.store.runs import PostgresRunStore
+from integrations_hub.store.sealed_secrets import PostgresSecretStore
 from integrations_hub.store.tokens import PostgresTokenStore
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.hosts import HostGuard
@@ -101,6 +103,11 @@ def admin(
         audit=PostgresAuditStore(database),
         consents=consents,
     )
+
+
+def secrets(database: Database, environ: Mapping[str, str]) -> Secrets:
+    """The stored secrets and the ring of this environment. Raises SecretKeyMissing."""
+    return Secrets(wiring.keyring(environ), PostgresSecretStore(database))
 
 
 def publish(database: Database, environ: Mapping[str, str]) -> None:

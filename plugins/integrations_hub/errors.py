@@ -74,6 +74,16 @@ class SecretKeyMissing(SettingInvalid):
     )
 
 
+class SecretKeyDropped(SettingInvalid):
+    """The key ring lacks a key that stored secrets are sealed with; the message counts them per key."""
+
+    default_code = "SECRET_KEY_DROPPED"
+    default_hint = (
+        "Put the key back behind the first one, then run `hub secrets rotate`. If it is lost for good: "
+        "`hub secrets forget`, then reconnect (docs/runbooks/key-rotation.md)."
+    )
+
+
 class DatabaseUnusable(ConfigurationError):
     """The Hub's database cannot be used as configured (wrong URL, password, or schema version)."""
 

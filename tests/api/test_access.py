@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from bridge_api.app import standalone
 from bridge_api.routing import HubRoute, refuse_unguarded
 from bridge_api.security import (
     CALLBACK,
@@ -17,7 +18,9 @@ from bridge_api.security import (
     RouteClass,
     class_of,
 )
-from tests.kit.bridge import ADMIN, API, VIEWER, BridgeKit
+from integrations_hub.errors import SecretKeyDropped, SecretKeyMissing
+from integrations_hub.vault.keyring import Keyring
+from tests.kit.bridge import ADMIN, API, KEY, VIEWER, BridgeKit
 
 _VALUES = {"provider": "bqe", "object": "projects", "key": "acme", "id": "1", "revision": "1"}
 
@@ -159,5 +162,58 @@ def test_without_a_key_every_route_but_liveness_says_so(database_url: str) -> No
                 assert (answer.status_code, answer.json()["code"]) == (503, "CONFIG_MISSING_KEY"), (
                     path
                 )
+    finally:
+        kit.close()
+
+
+def test_without_a_key_in_use_every_route_but_liveness_says_so(database_url: str) -> None:
+    old = BridgeKit(database_url)
+    kit = BridgeKit(database_url, INTEGRATIONS_SECRET_KEY=Keyring.new_key())
+    both = BridgeKit(database_url, INTEGRATIONS_SECRET_KEY=f"{Keyring.new_key()},{KEY}")
+    try:
+        old.connect()
+        for method, path in routes(kit.app):
+            answer = kit.call(method, concrete(path))
+            if path == LIVENESS:
+                assert answer.status_code == 200
+            else:
+                told = answer.json()
+                assert (answer.status_code, told["code"]) == (503, "SECRET_KEY_DROPPED"), path
+                assert f"key {Keyring.from_setting(KEY).key_id} (1 rows)" in told["message"]
+        assert both.call("GET", f"{API}/connections").status_code == 200
+        kit.database.execute("DELETE FROM hub.encrypted_secret")  # as `hub secrets forget` does
+        assert kit.call("GET", f"{API}/connections").status_code == 200
+    finally:
+        for one in (old, kit, both):
+            one.close()
+
+
+def test_switched_off_nobody_asks_for_a_key(database_url: str) -> None:
+    kit = BridgeKit(database_url, INTEGRATIONS_SECRET_KEY="", INTEGRATIONS_ENABLED="false")
+    try:
+        assert kit.call("GET", f"{API}/connections").status_code == 200
+    finally:
+        kit.close()
+
+
+def test_the_bridge_alone_does_not_start_without_its_keys(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit = BridgeKit(database_url)
+    monkeypatch.setenv("INTEGRATIONS_ENABLED", "true")
+    monkeypatch.setenv("HUB_DATABASE_URL", database_url)
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://127.0.0.1:1")
+    try:
+        kit.connect()
+        monkeypatch.setenv("INTEGRATIONS_SECRET_KEY", "")
+        with pytest.raises(SecretKeyMissing, match="INTEGRATIONS_SECRET_KEY is not set"):
+            standalone()
+        monkeypatch.setenv("INTEGRATIONS_SECRET_KEY", Keyring.new_key())
+        with pytest.raises(SecretKeyDropped, match=r"\(1 rows\)"):
+            standalone()
+        monkeypatch.setenv("INTEGRATIONS_SECRET_KEY", KEY)
+        assert standalone().routes
+        monkeypatch.setenv("HUB_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/hub")
+        assert standalone().routes  # a database that is away is no reason: the routes tell it
     finally:
         kit.close()

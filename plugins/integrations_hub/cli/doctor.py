@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from integrations_hub import wiring
+from integrations_hub.admin_wiring import is_enabled, secrets
 from integrations_hub.cli.databases import check_server, check_url
 from integrations_hub.cli.ports import is_free
-from integrations_hub.cli.state import is_ours, state_folder
+from integrations_hub.cli.state import State, is_ours, state_folder
 from integrations_hub.errors import (
     ConfigurationError,
     DatabaseUnusable,
@@ -25,6 +26,7 @@ from integrations_hub.errors import (
     SecretKeyMissing,
     SettingInvalid,
 )
+from integrations_hub.store.database import Database
 from integrations_hub.store.migrate import current, head
 
 _FREE_BYTES_NEEDED = 500 * 1024 * 1024
@@ -61,6 +63,7 @@ def diagnose(environ: Mapping[str, str], repository: Path, port: int) -> list[Fi
         "disk": lambda: check_disk(state),
         "port": lambda: check_port(port, state),
         "database": lambda: check_database(environ),
+        "stored secrets": lambda: check_stored_secrets(environ, state),
     }
     return [_find(name, check) for name, check in checks.items()]
 
@@ -106,6 +109,37 @@ def check_secret_key(environ: Mapping[str, str]) -> str:
             "INTEGRATIONS_ENABLED is true, but INTEGRATIONS_SECRET_KEY is not set."
         )
     return "INTEGRATIONS_SECRET_KEY is not set; `hub up` and `hub demo` make a key in the state folder."
+
+
+def check_stored_secrets(environ: Mapping[str, str], state: Path) -> str:
+    """Whether the ring opens every stored secret. Raises SecretKeyDropped with the rows per key."""
+    url = environ.get("HUB_DATABASE_URL", "")
+    if not url:
+        return "The embedded PostgreSQL's are checked when the Hub starts."
+    if current(url) != head():
+        return "There are none that this code could read: the tables are not at its revision."
+    ring = ring_setting(environ, state)
+    if not ring:
+        return "INTEGRATIONS_SECRET_KEY is not set here, so they were not opened."
+    refuse_dropped_keys(url, {**environ, "INTEGRATIONS_SECRET_KEY": ring})
+    return "INTEGRATIONS_SECRET_KEY opens all of them."
+
+
+def ring_setting(environ: Mapping[str, str], state: Path) -> str:
+    """INTEGRATIONS_SECRET_KEY, else the key that `hub up` keeps in the state folder; never makes one."""
+    given = environ.get("INTEGRATIONS_SECRET_KEY", "")
+    return given or State(state).noted("secrets.json").get("integrations_key", "")
+
+
+def refuse_dropped_keys(url: str, environ: Mapping[str, str]) -> None:
+    """Raise SecretKeyDropped, with the rows per key, before anything starts without a key in use."""
+    if not is_enabled(environ) or not environ.get("INTEGRATIONS_SECRET_KEY"):
+        return
+    database = Database.from_url(url)
+    try:
+        secrets(database, environ).refuse_dropped_keys()
+    finally:
+        database.close()
 
 
 def check_identity_servers(environ: Mapping[str, str]) -> str:

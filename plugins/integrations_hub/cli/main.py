@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from integrations_hub.cli import audit, bench, records
+from integrations_hub.cli import audit, bench, records, sealed_secrets
 from integrations_hub.cli.reporting import ReportingGroup, tell
 from integrations_hub.cli.state import repository
 
@@ -21,9 +20,8 @@ app = typer.Typer(
     help="Integrations Hub: projects from outside systems, synced by Airflow.",
 )
 db = typer.Typer(no_args_is_help=True, help="The Hub's own tables.")
-secrets = typer.Typer(no_args_is_help=True, help="Keys and the settings file.")
 app.add_typer(db, name="db")
-app.add_typer(secrets, name="secrets")
+app.add_typer(sealed_secrets.app, name="secrets")
 app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
 app.add_typer(records.rules, name="rules")
@@ -139,20 +137,3 @@ def current(as_json: AsJson = False) -> None:
         if as_json
         else f"{found['current'] or 'none'} (needed: {found['needed']})"
     )
-
-
-@secrets.command()
-def new_key() -> None:
-    """Print a new key for INTEGRATIONS_SECRET_KEY."""
-    from cryptography.fernet import Fernet
-
-    print(Fernet.generate_key().decode())
-
-
-@secrets.command()
-def env_file(path: Path = Path(".env")) -> None:
-    """Write PATH for docker compose from .env.example, every secret generated."""
-    from integrations_hub.cli.env_file import write_env_file
-
-    write_env_file(repository() / ".env.example", path)
-    tell(f"{path} is written. Fill in what your provider gave you, then: docker compose up -d")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from integrations_hub.cli.databases import check_url
+from integrations_hub.cli.doctor import refuse_dropped_keys
 from integrations_hub.cli.reporting import tell
 from integrations_hub.cli.state import ADMIN
 from integrations_hub.errors import DatabaseUnusable, SettingInvalid
@@ -28,6 +29,7 @@ def run_prepare(environ: Mapping[str, str]) -> None:
         check_url(url)
         tell("Running migrations…")
         tell(f"The Hub's tables are at revision {upgrade(url)}.")
+        refuse_dropped_keys(url, environ)
         create_database(url, _AIRFLOW_DATABASE)
         _migrate_airflow()
         tell("Airflow's tables are up to date.")

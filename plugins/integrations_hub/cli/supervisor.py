@@ -16,6 +16,7 @@ from integrations_hub.cli.airflow_database import migrate_airflow
 from integrations_hub.cli.airflow_env import StackSettings, component_env
 from integrations_hub.cli.component import Component, birth_of, end_leftovers
 from integrations_hub.cli.databases import Databases, open_databases
+from integrations_hub.cli.doctor import refuse_dropped_keys
 from integrations_hub.cli.ports import free_port, is_free
 from integrations_hub.cli.readiness import is_ready
 from integrations_hub.cli.shutdown import Shutdown
@@ -167,6 +168,7 @@ class Stack:
     def _migrate(self, settings: StackSettings) -> None:
         self._say("Running migrations…")
         upgrade(settings.hub_url)
+        refuse_dropped_keys(settings.hub_url, component_env(settings, with_secrets=True))
         self._shutdown.check()
         env = component_env(settings, with_secrets=False)
         migrate_airflow(self._state, settings.airflow_url, env, self._shutdown)

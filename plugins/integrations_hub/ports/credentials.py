@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +20,50 @@ class Vault(Protocol):
 
     def open(self, sealed: Sealed, *, purpose: str) -> str:
         """Raises ConfigurationError when no key fits or the purpose inside differs."""
+
+
+class KeyRing(Vault, Protocol):
+    """What a rotation asks: the first key writes, every key reads."""
+
+    @property
+    def key_id(self) -> str: ...
+
+    @property
+    def key_ids(self) -> tuple[str, ...]: ...
+
+    def can_open(self, sealed: Sealed) -> bool: ...
+
+    def is_current(self, sealed: Sealed) -> bool:
+        """Whether the first key alone opens it, and its label says so."""
+
+    def rotate(self, sealed: Sealed) -> Sealed:
+        """The same content under the first key. Raises ConfigurationError when no key opens it."""
+
+
+@dataclass(frozen=True)
+class SealedRow:
+    """A stored secret (`kind` secret) or a sign-in's verifier (flow), as it was read."""
+
+    kind: str
+    ref: str
+    version: int
+    sealed: Sealed
+
+    @property
+    def name(self) -> str:
+        """For a person: never what is inside."""
+        return f"{self.kind} {self.ref[:12]} (key {self.sealed.key_id})"
+
+
+class SecretStore(Protocol):
+    def batches(self, size: int) -> Iterator[list[SealedRow]]:
+        """Every sealed row once; no empty batch."""
+
+    def replace(self, changed: Sequence[tuple[SealedRow, Sealed]], *, actor: str) -> int:
+        """In one transaction with audit, each by compare-and-set; how many were still as read."""
+
+    def forget(self, lost: Sequence[SealedRow], *, actor: str) -> list[int]:
+        """Drop these rows, with audit; ids of the connections that must reconnect."""
 
 
 class Signer(Protocol):

@@ -23,7 +23,7 @@ class _Key:
 
 
 class Keyring:
-    """Fulfils ports.Vault. The first key writes, every key reads.
+    """Fulfils ports.KeyRing and ports.Signer. The first key writes, every key reads.
 
     The purpose stands inside the ciphertext: Fernet has no associated data, and a row moved to
     another connection must not open there.
@@ -52,6 +52,11 @@ class Keyring:
         """Which key writes now: the first 12 hex digits of its SHA-256."""
         return self._keys[0].key_id
 
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """All keys, the writing one first."""
+        return tuple(key.key_id for key in self._keys)
+
     def seal(self, plaintext: str, *, purpose: str) -> Sealed:
         """Encrypt with the first key."""
         inside = f"{purpose}\0{plaintext}".encode()
@@ -67,6 +72,28 @@ class Keyring:
                 code="SECRET_MISPLACED",
             )
         return plaintext
+
+    def can_open(self, sealed: Sealed) -> bool:
+        """Whether any key of the ring opens it, whatever its label says."""
+        try:
+            self._decrypt(sealed)
+        except SettingInvalid:
+            return False
+        return True
+
+    def is_current(self, sealed: Sealed) -> bool:
+        """Whether the first key alone opens it, and its label says so."""
+        first = Keyring(self._keys[:1])
+        return sealed.key_id == self.key_id and first.can_open(sealed)
+
+    def rotate(self, sealed: Sealed) -> Sealed:
+        """The same content under the first key; purpose and time of sealing stay as they were.
+
+        Raises SettingInvalid when no key fits.
+        """
+        self._decrypt(sealed)  # for its error, which names the key
+        ring = MultiFernet([key.fernet for key in self._keys])
+        return Sealed(self.key_id, ring.rotate(sealed.ciphertext))
 
     def _decrypt(self, sealed: Sealed) -> bytes:
         # the labelled key first, then all others: a wrong label is tolerated

@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from cryptography.fernet import Fernet
 
 from integrations_hub.errors import SecretKeyMissing, SettingInvalid
 from integrations_hub.ports.credentials import Sealed
@@ -52,6 +53,29 @@ def test_a_damaged_secret_is_refused():
     sealed = ring.seal("pair", purpose="p")
     with pytest.raises(SettingInvalid):
         ring.open(Sealed(sealed.key_id, sealed.ciphertext[:-4] + b"AAAA"), purpose="p")
+
+
+def test_rotation_keeps_content_purpose_and_time_and_needs_the_new_key_alone():
+    before = Keyring.from_setting(OLD).seal("pair", purpose="7:oauth_tokens")
+    ring = Keyring.from_setting(f"{NEW},{OLD}")
+    after = ring.rotate(before)
+    alone = Keyring.from_setting(NEW)
+    assert alone.open(after, purpose="7:oauth_tokens") == "pair"
+    assert (ring.is_current(before), ring.is_current(after)) == (False, True)
+    sealed_at = [
+        Fernet(key).extract_timestamp(one.ciphertext) for key, one in ((OLD, before), (NEW, after))
+    ]
+    assert sealed_at[0] == sealed_at[1]
+    with pytest.raises(SettingInvalid, match=before.key_id):
+        alone.rotate(before)
+
+
+def test_a_label_proves_nothing():
+    before = Keyring.from_setting(OLD).seal("pair", purpose="p")
+    ring = Keyring.from_setting(f"{NEW},{OLD}")
+    assert not ring.is_current(Sealed(ring.key_id, before.ciphertext))
+    assert ring.can_open(Sealed("000000000000", before.ciphertext))
+    assert not Keyring.from_setting(NEW).can_open(Sealed(ring.key_id, before.ciphertext))
 
 
 @pytest.mark.parametrize("text", ["", "  ", ",,"])
