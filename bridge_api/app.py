@@ -35,6 +35,7 @@ from bridge_api.routing import refuse_unguarded
 from bridge_api.security import AuthBackend
 from bridge_api.settings import BridgeSettings, read_settings
 from integrations_hub import admin_wiring
+from integrations_hub.admin import maintenance
 from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable, HubError, SettingInvalid
 from integrations_hub.store.database import Database
 from integrations_hub.store.migrate import current, head
@@ -147,8 +148,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _publish(settings: BridgeSettings) -> None:
-    """Put metadata and limits in force, again and again until the database takes them."""
+    """Put metadata and limits in force, again and again until the database takes them.
+
+    In maintenance nothing is written: it waits.
+    """
     while True:
+        if maintenance.reason(settings.environ) is not None:
+            await asyncio.sleep(_AGAIN_S)
+            continue
         try:
             await asyncio.to_thread(_publish_once, settings)
         except HubError as error:

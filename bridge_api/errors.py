@@ -20,6 +20,7 @@ from integrations_hub.errors import (
     HubError,
     IntegrationsDisabled,
     LeaseHeld,
+    MaintenanceMode,
     NotFound,
     NotSignedIn,
     ProviderContractError,
@@ -48,6 +49,7 @@ STATUSES: dict[type[HubError], int] = {
     RunRefused: 409,
     LeaseHeld: 423,
     IntegrationsDisabled: 503,
+    MaintenanceMode: 423,
     NotFound: 404,
     Forbidden: 403,
     NotSignedIn: 401,
@@ -58,6 +60,7 @@ STATUSES: dict[type[HubError], int] = {
     StagingLost: 500,
     RunFailed: 500,
 }
+_MAINTENANCE_RETRY_S = "60"
 # what the framework answers by itself: path, method, body
 _FRAMEWORK = {
     400: ("BODY_UNREADABLE", "The body cannot be read.", "Send one JSON document."),
@@ -119,6 +122,8 @@ def _hub_error(request: Request, error: Exception) -> Response:
     )
     if isinstance(error, TransientError):
         answer.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s or 5)))
+    if isinstance(error, MaintenanceMode):
+        answer.headers["Retry-After"] = _MAINTENANCE_RETRY_S
     if isinstance(error, NotSignedIn):
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer

@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from bridge_api.errors import problem
+from bridge_api.maintenance import refuse_in_maintenance
 from bridge_api.security import guard
 from integrations_hub.errors import HubError
 
@@ -40,6 +41,7 @@ class HubRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             try:
                 await guard(request, self.path)
+                refuse_in_maintenance(request, self.path)
                 return await handle(request)
             except (HubError, HTTPException, RequestValidationError):
                 raise

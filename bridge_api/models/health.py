@@ -39,9 +39,10 @@ class AirflowHealth(BaseModel):
 
 
 class Health(BaseModel):
-    """`status`: ok, or degraded when any part is not."""
+    """`status`: maintenance (`maintenance` says why), ok, or degraded when any part is not."""
 
     status: str
+    maintenance: str | None
     database: str
     housekeeping: Housekeeping
     broken_rules: list[BrokenRule]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
-from bridge_api.deps import Acting, Services
+from bridge_api.deps import Acting, Services, bridge
 from bridge_api.models.health import AirflowHealth, BrokenRule, Health, Housekeeping, Liveness
 from bridge_api.models.problems import problems
 from bridge_api.routing import HubRoute
 from bridge_api.security import LIVENESS
+from integrations_hub.admin import maintenance
 from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable, HubError
 from integrations_hub.ports.airflow import AirflowClient
 from integrations_hub.ports.records import Heartbeat
@@ -27,16 +28,19 @@ async def liveness() -> Liveness:
 
 
 @router.get("/api/integrations/health", responses=problems(401, 403, 503))
-def health(services: Services, actor: Acting) -> Health:
+def health(request: Request, services: Services, actor: Acting) -> Health:
     """The Hub's parts and Airflow's; always 200, the answer says what is wrong."""
     try:
         beats, database = services.heartbeats.read_all(), "ok"
     except (DatabaseUnavailable, DatabaseUnusable) as error:
         beats, database = [], error.message
+    own = bridge(request)
     housekeeping, broken, airflow = _housekeeping(beats), _broken(beats), _airflow(actor.airflow)
+    why = maintenance.reason(own.settings.environ)
     fine = database == "ok" and housekeeping.ok and airflow.ok and not broken
     return Health(
-        status="ok" if fine else "degraded",
+        status="maintenance" if why is not None else "ok" if fine else "degraded",
+        maintenance=why,
         database=database,
         housekeeping=housekeeping,
         broken_rules=broken,

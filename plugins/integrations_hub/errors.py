@@ -258,6 +258,13 @@ class IntegrationsDisabled(RunRefused):
     default_hint = "Set INTEGRATIONS_ENABLED=true."
 
 
+class MaintenanceMode(RunRefused):
+    """Nothing but what D20 lists may be written now."""
+
+    default_code = "MAINTENANCE"
+    default_hint = "Try again when maintenance has ended (`hub maintenance status`)."
+
+
 class RunMustWait(HubError):
     """A run that somebody asked for waits `seconds` and is planned again; spends no try."""
 

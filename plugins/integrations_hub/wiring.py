@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from integrations_hub.access import Broker
+from integrations_hub.admin import maintenance
 from integrations_hub.catalog.loader import load_folder
 from integrations_hub.catalog.metadata import ObjectMeta, Provider
 from integrations_hub.catalog.registry import Registry
@@ -190,7 +191,10 @@ def stages(
     page_size: int | None = None,
 ) -> Iterator[Stages]:
     """All stages over one database session, with a second one for the request budget's threads."""
-    database, beside = open_database(), open_database()
+    # a run under way stops at its next transaction when maintenance begins, and goes on afterwards
+    database, beside = (
+        open_database().asking(lambda: maintenance.pause(environ)) for _ in range(2)
+    )
     clock = clock or SystemClock()
     store, runs = PostgresSyncStore(database), PostgresRunStore(database)
     connections, catalog = PostgresConnectionStore(database), registry()
@@ -221,6 +225,7 @@ def stages(
             registry=catalog,
             clock=clock,
             enabled=environ.get("INTEGRATIONS_ENABLED", "true").lower() == "true",
+            refuse_in_maintenance=lambda: maintenance.refuse(environ),
         ),
         Fetch(
             store=store,

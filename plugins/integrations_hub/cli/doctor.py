@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from integrations_hub import wiring
+from integrations_hub.admin import maintenance
 from integrations_hub.admin_wiring import is_enabled, secrets
 from integrations_hub.cli.databases import check_server, check_url
 from integrations_hub.cli.ports import is_free
@@ -60,6 +61,7 @@ def diagnose(environ: Mapping[str, str], repository: Path, port: int) -> list[Fi
         "secret key": lambda: check_secret_key(environ),
         "identity servers": lambda: check_identity_servers(environ),
         "state folder": lambda: check_state(state),
+        "maintenance": lambda: tell_maintenance(environ, state),
         "disk": lambda: check_disk(state),
         "port": lambda: check_port(port, state),
         "database": lambda: check_database(environ),
@@ -182,6 +184,12 @@ def check_state(folder: Path) -> str:
             hint="Set HUB_STATE_DIR to a folder of its own, or close this one: chmod 700.",
         )
     return str(folder)
+
+
+def tell_maintenance(environ: Mapping[str, str], state: Path) -> str:
+    """Never wrong, but worth knowing when nothing is synced."""
+    why = maintenance.reason({**environ, "HUB_STATE_DIR": str(state)})
+    return "off" if why is None else f"on: {why}; nothing is changed until `hub maintenance off`"
 
 
 def check_disk(folder: Path) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
 from integrations_hub.orchestration.retry_policy import HubRetryPolicy
 
@@ -32,10 +34,14 @@ class HousekeepingTask(BaseOperator):
         )
 
     def execute(self, context: Context) -> dict[str, int]:
-        """Counts of what was done, which are also the heartbeat's detail."""
+        """Counts of what was done, which are also the heartbeat's detail. Skipped in maintenance."""
+        from integrations_hub.admin.maintenance import reason
         from integrations_hub.orchestration.hub_database import task_database
         from integrations_hub.store.housekeeping import HousekeepingStore
 
+        why = reason(os.environ)
+        if why is not None:
+            raise AirflowSkipException(f"The Hub is in maintenance ({why}); nothing is written.")
         database = task_database()
         try:
             store = HousekeepingStore(database)

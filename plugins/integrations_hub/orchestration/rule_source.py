@@ -56,7 +56,7 @@ class RuleSource:
         for rule_id, error in broken.items():
             log.error("dag_not_built rule_id=%s error=%s", rule_id, error)
         try:
-            if self.only_dag_id is None and self._database is not None:
+            if self.only_dag_id is None and self._database is not None and not _in_maintenance():
                 from integrations_hub.store.housekeeping import HousekeepingStore
 
                 HousekeepingStore(self._database).report_broken(broken)
@@ -69,6 +69,12 @@ class RuleSource:
         if self._database is not None:
             self._database.close()
             self._database = None
+
+
+def _in_maintenance() -> bool:
+    from integrations_hub.admin.maintenance import reason
+
+    return reason(os.environ) is not None
 
 
 def _snapshot_path() -> Path:

@@ -37,11 +37,17 @@ Connection = psycopg.Connection[Row]
 class Database:
     """Hands out one lazily opened session per Database object; not for use by two threads at once.
 
-    `connect` opens a fresh session (a task passes PostgresHook, everything else a URL).
+    `connect` opens a fresh session (a task passes PostgresHook, everything else a URL); `before` is
+    called before every transaction and may raise.
     """
 
-    def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], psycopg.Connection[Any]],
+        before: Callable[[], None] = lambda: None,
+    ) -> None:
         self._connect = connect
+        self._before = before
         self._session: Connection | None = None
 
     @staticmethod
@@ -55,7 +61,11 @@ class Database:
 
     def fork(self) -> Database:
         """A Database of its own session at the same place, for another thread or purpose."""
-        return Database(self._connect)
+        return Database(self._connect, self._before)
+
+    def asking(self, before: Callable[[], None]) -> Database:
+        """The same place, with `before` in front of every transaction; sessions are not shared."""
+        return Database(self._connect, before)
 
     def session(self) -> Connection:
         """The open session, in autocommit mode; a broken one is replaced."""
@@ -76,6 +86,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One transaction: commits at the end, rolls back on any error."""
+        self._before()
         session = self.session()
         try:
             with session.transaction():
@@ -100,6 +111,7 @@ class Database:
 
     def batch(self, sql: str, params: dict[str, Any] | None = None) -> list[Row]:
         """Several statements as one transaction in one round trip; the rows of the last one."""
+        self._before()
         try:
             cursor = psycopg.ClientCursor(self.session(), row_factory=dict_row)
             cursor.execute(sql, params)

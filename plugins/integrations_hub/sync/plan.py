@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -46,6 +47,7 @@ class Plan:
     registry: Registry
     clock: Clock
     enabled: bool
+    refuse_in_maintenance: Callable[[], None]
 
     def run(self, request: RunRequest) -> int:
         """Adopt or make the run row, take the lease, pin the plan.
@@ -53,6 +55,7 @@ class Plan:
         Raises a RunRefused leaf after closing the row as skipped, RunMustWait while an asked-for run
         waits for another one's lease, any other HubError after closing the row as failed.
         """
+        self.refuse_in_maintenance()  # before anything is written, the run row included
         rule = self.rules.get(_rule_id(request))
         run = self.runs.adopt_or_open(request, rule)
         hit("run_started")
