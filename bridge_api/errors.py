@@ -26,6 +26,7 @@ from integrations_hub.errors import (
     ProviderContractError,
     RecordRejected,
     RuleInvalid,
+    RunCancelled,
     RunFailed,
     RunLost,
     RunMustWait,
@@ -57,6 +58,7 @@ STATUSES: dict[type[HubError], int] = {
     RecordRejected: 500,
     RunMustWait: 500,
     RunLost: 500,
+    RunCancelled: 500,
     StagingLost: 500,
     RunFailed: 500,
 }

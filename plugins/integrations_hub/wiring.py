@@ -28,6 +28,7 @@ from integrations_hub.ports.sync import ConnectionLookup
 from integrations_hub.store.budget import BudgetStore
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
+from integrations_hub.store.resync import PostgresResyncStore
 from integrations_hub.store.rules import PostgresRuleStore
 from integrations_hub.store.runs import PostgresRunStore
 from integrations_hub.store.sync import PostgresSyncStore
@@ -222,6 +223,7 @@ def stages(
             runs=runs,
             rules=PostgresRuleStore(database),
             connections=connections,
+            resyncs=PostgresResyncStore(database),
             registry=catalog,
             clock=clock,
             enabled=environ.get("INTEGRATIONS_ENABLED", "true").lower() == "true",
@@ -234,6 +236,7 @@ def stages(
             registry=catalog,
             http_for=http_for,
             client_for=client_for,
+            clock=clock,
             page_size=page_size,
         ),
         FilterParents(store=store, runs=runs, connections=connections),

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any
+from urllib.parse import quote
 
 from integrations_hub.catalog.metadata import ObjectMeta, Provider
 from integrations_hub.domain.listing import FilterProbe, ListQuery, RawPage
 from integrations_hub.domain.stamps import format_stamp
-from integrations_hub.errors import PageUnreadable, ProviderContractError, RequestRejected
+from integrations_hub.errors import (
+    PageUnreadable,
+    PermissionMissing,
+    ProviderContractError,
+    RequestRejected,
+)
 from integrations_hub.ports.outside import HttpClient, HttpResponse
 from integrations_hub.transport.http_date import parse_http_date
 
@@ -48,6 +55,24 @@ class BqeList:
             | self._where(query),
         )
         return RawPage(body=self._array(answer, number), provider_now=_provider_now(answer))
+
+    def presence(self, external_id: str) -> str:
+        """404 and 410 are the API's word that the record is gone; anything unclear is `unproven`."""
+        path = self._obj.item_path.replace("{id}", quote(external_id, safe=""))
+        hierarchy = self._obj.hierarchy
+        names = [self._obj.identity_field, *([hierarchy.parent_key] if hierarchy else [])]
+        try:
+            answer = self._http.get(path, {"fields": ",".join(names)}, absent_ok=True)
+        except PermissionMissing:
+            return "forbidden"
+        if answer.status in (404, 410):
+            return "gone"
+        record = _record(answer)
+        if record is None or record.get(names[0]) != external_id:
+            return "unproven"
+        parent = record.get(hierarchy.parent_key) if hierarchy else None
+        top = (None, "", *(hierarchy.empty_parents if hierarchy else ()))
+        return "present" if parent in top else "child"
 
     def probe_parent_only(self) -> FilterProbe:
         """Accepted or refused, and how many records it finds.
@@ -97,6 +122,17 @@ class BqeList:
         if body.lstrip()[:1] != b"[":
             raise PageUnreadable(f"{self._obj.path}: page {number} is no JSON array.")
         return body
+
+
+def _record(answer: HttpResponse) -> dict[str, Any] | None:
+    """The one record of an answer by id; some resources wrap it in an array."""
+    try:
+        found = json.loads(answer.content)
+    except ValueError:
+        return None
+    if isinstance(found, list) and len(found) == 1:
+        found = found[0]
+    return found if isinstance(found, dict) else None
 
 
 def _provider_now(answer: HttpResponse) -> datetime | None:

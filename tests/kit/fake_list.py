@@ -23,6 +23,9 @@ class FakeList:
         self.filter_hides: set[str] = set()
         self.page_cap = 1000
         self.requests = 0
+        self.hidden: set[str] = set()  # not listed and not counted, but there by id
+        self.says: dict[str, str] = {}
+        self.looked_up: list[str] = []
 
     def touch(self, record_id: str, **fields: Any) -> None:
         """Change a record now, as a person at the provider would."""
@@ -50,6 +53,14 @@ class FakeList:
         body = json.dumps([{name: row.get(name) for name in query.fields} for row in rows])
         return RawPage(body.encode(), self.now)
 
+    def presence(self, external_id: str) -> str:
+        self.requests += 1
+        self.looked_up.append(external_id)
+        if external_id in self.says:
+            return self.says[external_id]
+        row = self.records.get(external_id)
+        return "gone" if row is None else "present" if row["parentId"] is None else "child"
+
     def probe_parent_only(self) -> FilterProbe:
         self.requests += 1
         rows = [r for r in self.records.values() if r["parentId"] is None]
@@ -58,7 +69,7 @@ class FakeList:
         )
 
     def _rows(self, query: ListQuery) -> list[dict[str, Any]]:
-        rows = list(self.records.values())
+        rows = [r for r in self.records.values() if r["id"] not in self.hidden]
         if query.parent_only:
             rows = [r for r in rows if r["parentId"] is None and r["id"] not in self.filter_hides]
         if not query.by_stamp:

@@ -110,6 +110,21 @@ class Run:
         """True once the run has an outcome; it never changes after that."""
         return self.ended_at is not None
 
+    @property
+    def hold(self) -> dict[str, str] | None:
+        """Why the run asks a person after map_fields instead of writing: code, text, hint (rule 7)."""
+        hold: dict[str, str] | None = self.listing.get("hold")
+        return hold
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds that reading still takes at this try's rate; None when nobody can tell."""
+        progress = self.listing.get("progress") or {}
+        pages = progress.get("pages_expected")
+        if self.ended or self.stage != "fetch" or pages is None:
+            return None
+        return float(max(pages - self.pages, 0) * progress["page_s"])
+
     def counts(self) -> dict[str, int]:
         """The counters by name, for summaries."""
         return {name: int(getattr(self, name)) for name in COUNTS}

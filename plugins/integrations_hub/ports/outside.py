@@ -34,7 +34,8 @@ class HttpClient(Protocol):
 
     requests: int  # sent so far, retries included
 
-    def get(self, path: str, params: Mapping[str, str]) -> HttpResponse: ...
+    def get(self, path: str, params: Mapping[str, str], *, absent_ok: bool = False) -> HttpResponse:
+        """`absent_ok`: 404 and 410 come back as well, for a look-up by id."""
 
 
 class FormPoster(Protocol):

@@ -28,4 +28,7 @@ class ObjectClient(Protocol):
     def page(self, query: ListQuery, number: int, size: int) -> RawPage:
         """Page `number` counts from 1; an empty page is b"[]"."""
 
+    def presence(self, external_id: str) -> str:
+        """What the provider says of one record: a member of domain.listing.PRESENCES."""
+
     def probe_parent_only(self) -> FilterProbe: ...

@@ -46,6 +46,9 @@ class Fenced(Protocol):
         self, plan: Mapping[str, Any], mark_from: datetime | None, rule_revision: int
     ) -> None: ...
 
+    def note_sweep_try(self) -> None:
+        """A sweep that is due begins; should it fail, the next one is tried a day later."""
+
     def save_page(
         self,
         page_no: int,
@@ -56,9 +59,20 @@ class Fenced(Protocol):
         children: int,
     ) -> None: ...
 
-    def save_listing(self, listing: Mapping[str, Any], *, requests: int) -> None: ...
+    def save_listing(
+        self, listing: Mapping[str, Any], *, requests: int, pages: int = 0, records: int = 0
+    ) -> None:
+        """`pages` and `records` are those of this transaction."""
 
     def clear_staging(self) -> None: ...
+
+    def list_absent(self, *, listed: int, max_rows: int, max_percent: float) -> dict[str, int]:
+        """Stage linked records in scope that were not listed; returns linked, absent and too_many."""
+
+    def save_presence(self, external_id: str, verdict: str) -> None: ...
+
+    def save_unproven(self) -> None:
+        """Look-ups by id cannot be trusted: what is still to be asked stays undecided."""
 
     def save_witness(self, witness: Mapping[str, Any], mark_to: datetime | None) -> None: ...
 
@@ -88,6 +102,22 @@ class Fenced(Protocol):
         key_prefix: str,
     ) -> dict[str, int]:
         """Projects, links, counters and ledger row of one chunk; returns created and updated."""
+
+    def judge_listing(self, *, every_record: bool) -> dict[str, Any]:
+        """Compare the listing with the links now, store and return the verdict.
+
+        `every_record`: an unlinked record that the plan of changes does not name is missing, too.
+        """
+
+    def save_verdict(self, verdict: Mapping[str, Any]) -> None: ...
+
+    def count_absent(self) -> None:
+        """After a complete sweep: missing counts of links, up for the absent, back to 0 for the listed."""
+
+    def note_proof(self, *, swept: bool, complete: bool) -> None: ...
+
+    def note_covered(self, since: datetime | None, until: datetime | None, *, swept: bool) -> None:
+        """The interval [since, until] was read and applied; closes the resyncs that it completes."""
 
     def move_mark(self, mark: datetime | None, generation: int) -> None: ...
 
@@ -145,6 +175,15 @@ class SyncStore(Protocol):
 
     def chunks(self, run_id: int) -> list[tuple[int, int, int]]:
         """(chunk_no, first_seq, last_seq) applied so far."""
+
+    def absent_to_ask(self, run_id: int) -> list[str]:
+        """External ids that the sweep must still look up."""
+
+    def a_listed_record(self, run_id: int) -> str | None:
+        """The external id of a record that the listing did hold."""
+
+    def absent(self, run_id: int) -> list[tuple[str, int, str]]:
+        """(external_id, local_id, verdict) of what the run's sweep did not list."""
 
 
 class ConnectionLookup(Protocol):

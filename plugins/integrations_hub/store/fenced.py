@@ -14,6 +14,9 @@ from integrations_hub.store.statements import load
 
 _q = load("sync")
 _state = load("state")
+_absence = load("absence")
+_resync = load("resync")
+_SHOWN_IDS = 20  # of a verdict; the counts are whole
 _entity_q = {"project": load("project_changes")}
 
 
@@ -49,6 +52,10 @@ class FencedTransaction:
             _q.pin_plan, plan=_json(plan), mark_from=mark_from, rule_revision=rule_revision
         )
 
+    def note_sweep_try(self) -> None:
+        """A sweep that is due begins."""
+        self._execute(_state.note_sweep_try)
+
     # --- fetch ---
 
     def save_page(
@@ -76,15 +83,35 @@ class FencedTransaction:
             digest=digest,
         )
 
-    def save_listing(self, listing: Mapping[str, Any], *, requests: int) -> None:
-        """Progress of fetch on the run row."""
-        self._execute(_q.save_listing, listing=_json(listing), requests=requests)
+    def save_listing(
+        self, listing: Mapping[str, Any], *, requests: int, pages: int = 0, records: int = 0
+    ) -> None:
+        """Progress of fetch on the run row; `pages` and `records` are those of this transaction."""
+        self._execute(
+            _q.save_listing, listing=_json(listing), requests=requests, pages=pages, records=records
+        )
 
     def clear_staging(self) -> None:
         """Forget everything this run staged."""
         self._execute(_q.clear_records)
         self._execute(_q.clear_bodies)
         self._execute(_q.clear_pages)
+        self._execute(_absence.clear_absent)
+        self._execute(_q.forget_pages)
+
+    def list_absent(self, *, listed: int, max_rows: int, max_percent: float) -> dict[str, int]:
+        """Stage linked records in scope that were not listed; returns linked, absent and too_many."""
+        limits = {"listed": listed, "max_rows": max_rows, "max_percent": max_percent}
+        row = self._execute(_absence.list_absent, **limits).fetchone()
+        return {name: int(row[name]) for name in ("linked", "absent", "too_many")}
+
+    def save_presence(self, external_id: str, verdict: str) -> None:
+        """What the look-up of one record said."""
+        self._execute(_absence.save_presence, external_id=external_id, verdict=verdict)
+
+    def save_unproven(self) -> None:
+        """Look-ups by id cannot be trusted: what is still to be asked stays undecided."""
+        self._execute(_absence.save_unproven)
 
     def save_witness(self, witness: Mapping[str, Any], mark_to: datetime | None) -> None:
         """The logged witness of the unlogged staging."""
@@ -175,6 +202,40 @@ class FencedTransaction:
         return {"created": created, "updated": updated}
 
     # --- finish ---
+
+    def judge_listing(self, *, every_record: bool) -> dict[str, Any]:
+        """Compare the listing with the links now, store and return the verdict."""
+        self._tx.execute("SET LOCAL statement_timeout = '10min'")
+        row = self._execute(
+            _absence.compare, every_record=every_record, shown=_SHOWN_IDS
+        ).fetchone()
+        verdict = {
+            "state": "incomplete" if row["missing"] or row["extra"] else "complete",
+            "listed": row["listed"],
+            "missing": {"count": row["missing"], "ids": row["missing_ids"]},
+            "extra": {"count": row["extra"], "ids": row["extra_ids"]},
+        }
+        self.save_verdict(verdict)
+        return verdict
+
+    def save_verdict(self, verdict: Mapping[str, Any]) -> None:
+        """Store the run's verdict."""
+        self._execute(_absence.save_verdict, verdict=_json(verdict))
+
+    def count_absent(self) -> None:
+        """Missing counts of links: up for the absent, back to 0 for the listed."""
+        self._execute(_absence.count_missing)
+        self._execute(_absence.count_listed)
+
+    def note_proof(self, *, swept: bool, complete: bool) -> None:
+        """When everything was last looked at, and last found complete."""
+        self._execute(_state.note_proof, swept=swept, complete=complete)
+
+    def note_covered(self, since: datetime | None, until: datetime | None, *, swept: bool) -> None:
+        """The interval [since, until] was read and applied; closes the resyncs that it completes."""
+        self._execute(_resync.note_covered, since=since, until=until, swept=swept)
+        if self._execute(_resync.close_covered).rowcount:
+            self._execute(_resync.clear_required)
 
     def move_mark(self, mark: datetime | None, generation: int) -> None:
         """Move the high-water mark of the run's connection and object."""

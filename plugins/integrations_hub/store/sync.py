@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.rows import tuple_row
 
 from integrations_hub.domain.run import Run
-from integrations_hub.errors import RunLost
+from integrations_hub.errors import RunCancelled, RunLost
 from integrations_hub.ports.sync import MappablePage
 from integrations_hub.store.database import Database
 from integrations_hub.store.fenced import FencedTransaction
@@ -18,6 +18,7 @@ from integrations_hub.store.statements import load
 
 _q = load("sync")
 _state = load("state")
+_absence = load("absence")
 _entity_q = {"project": load("project_changes")}
 
 
@@ -159,14 +160,46 @@ class PostgresSyncStore:
         rows = self._database.rows(_q.applied, {"run_id": run_id})
         return [(row["chunk_no"], row["first_seq"], row["last_seq"]) for row in rows]
 
+    def absent_to_ask(self, run_id: int) -> list[str]:
+        """External ids that the sweep must still look up."""
+        rows = self._database.rows(_absence.to_ask, {"run_id": run_id})
+        return [row["external_id"] for row in rows]
+
+    def a_listed_record(self, run_id: int) -> str | None:
+        """The external id of a record that the listing did hold."""
+        row = self._database.row(_absence.a_listed_record, {"run_id": run_id})
+        return row["external_id"] if row else None
+
+    def absent(self, run_id: int) -> list[tuple[str, int, str]]:
+        """(external_id, local_id, verdict) of what the run's sweep did not list."""
+        rows = self._database.rows(_absence.absent, {"run_id": run_id})
+        return [(row["external_id"], row["local_id"], row["verdict"]) for row in rows]
+
 
 def check_fence(tx: Any, run: Run, fence: int, ttl_s: int) -> None:
-    """Lock and renew the lease row; raises RunLost when fence or holder differ."""
+    """Lock and renew the lease row.
+
+    Raises RunLost when fence or holder differ, RunCancelled when somebody stopped the run, or disabled
+    its rule or connection, since the stage began (plan decides for itself, finish always ends).
+    """
     row = tx.execute(
         _q.check_fence,
         {"key": run.lease_key, "run_id": run.id, "fence": fence, "ttl_s": ttl_s},
     ).fetchone()
-    if row is None:
+    if row is None or row["ended"]:
         raise RunLost(
             f"Run {run.id} was overtaken on {run.lease_key}: fence {fence} is no longer valid.",
         )
+    if row["stage"] not in ("plan", "finish"):
+        _check_stopped(row, run)
+
+
+def _check_stopped(row: dict[str, Any], run: Run) -> None:
+    if row["error_code"] == RunCancelled.default_code:
+        raise RunCancelled(row["error_text"] or "", hint=row["error_hint"] or "")
+    for name, what in (("connection_disabled", "connection"), ("rule_disabled", "rule")):
+        if row[name]:
+            raise RunCancelled(
+                f"The {what} of {run.lease_key} was disabled while run {run.id} worked.",
+                hint=f"Enable the {what}; the next run reads what this one would have read.",
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,16 +14,19 @@ from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.listing import ListQuery
 from integrations_hub.domain.run import Run
-from integrations_hub.ports.outside import HttpClient
+from integrations_hub.ports.outside import Clock, HttpClient
 from integrations_hub.ports.provider import ObjectClient
 from integrations_hub.ports.records import ConnectionStore, RunStore
 from integrations_hub.ports.sync import SyncStore
+from integrations_hub.sync.absence import Absence
 from integrations_hub.sync.full_listing import FullListing
+from integrations_hub.sync.pace import Pace
 from integrations_hub.sync.pinned import Pinned
-from integrations_hub.sync.reading import Reading
+from integrations_hub.sync.reading import Reading, digest_of
 from integrations_hub.sync.stage import Stage, enter
 from integrations_hub.sync.stamp_listing import StampListing
 
+_SOFT_LIMIT_S = 5 * 3600.0  # Airflow ends the task itself after 6 h
 _FUTURE = timedelta(minutes=5)  # a stamp further ahead is applied but does not move the mark
 
 
@@ -38,6 +40,8 @@ class Fetch:
     registry: Registry
     http_for: Callable[[Run, Connection, Callable[[], None]], HttpClient]
     client_for: Callable[[ObjectMeta, str, HttpClient], ObjectClient]
+    clock: Clock
+    soft_limit_s: float = _SOFT_LIMIT_S
     page_size: int | None = None
 
     def run(self, run_id: int) -> dict[str, Any]:
@@ -50,6 +54,8 @@ class Fetch:
                 StampListing(reading).read()
             else:
                 FullListing(reading).read()
+            if Pinned.of(stage.run).listing == "sweep":
+                Absence(reading).settle()
             return self._witness(reading)
 
     def _open(self, stage: Stage) -> Reading:
@@ -62,11 +68,13 @@ class Fetch:
         listing = self._resume(stage, run)
         probe = connection.filter_probes.get(obj.key, {})
         cap = int(probe.get("page_size") or provider.paging.max_size)
-        full = pinned.listing == "full"
-        parent_only = obj.parent_only is not None and bool(probe.get("verified"))
+        full = pinned.listing in ("full", "sweep")
+        # A filter never tried is probed by a full listing, and again by every sweep: these read
+        # everything and so can prove it (D14).
+        tried = bool(probe) and pinned.listing != "sweep"
+        parent_only = obj.parent_only is not None and tried and bool(probe.get("verified"))
         listing["parent_filter_used"] = parent_only
-        # A filter never tried is probed by a full listing: it reads everything and so can prove it.
-        listing["probe_filter"] = full and obj.parent_only is not None and not probe
+        listing["probe_filter"] = full and obj.parent_only is not None and not tried
         return Reading(
             stage=stage,
             client=self.client_for(obj, provider.key, http),
@@ -83,6 +91,7 @@ class Fetch:
             precision_s=obj.cursor_precision_s,
             decode=envelope_decoder(obj),
             listing=listing,
+            pace=Pace(self.clock, self.soft_limit_s),
         )
 
     def _resume(self, stage: Stage, run: Run) -> dict[str, Any]:
@@ -117,12 +126,6 @@ def _in_this_thread(renew: Callable[[], None]) -> Callable[[], None]:
     """The stage's database session belongs to one thread; pages ahead leave the lease to it."""
     owner = threading.get_ident()
     return lambda: renew() if threading.get_ident() == owner else None
-
-
-def digest_of(pages: list[tuple[int, int, str]]) -> str:
-    """One digest over the page ledger."""
-    text = "\n".join(f"{number}:{n}:{digest}" for number, n, digest in pages)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _fields(obj: ObjectMeta, pinned: Pinned) -> tuple[str, ...]:

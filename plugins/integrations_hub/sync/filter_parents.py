@@ -10,7 +10,7 @@ from integrations_hub.domain.run import Run
 from integrations_hub.errors import StagingLost
 from integrations_hub.ports.records import ConnectionStore, RunStore
 from integrations_hub.ports.sync import SyncStore
-from integrations_hub.sync.fetch import digest_of
+from integrations_hub.sync.reading import digest_of
 from integrations_hub.sync.stage import Stage, enter
 
 

@@ -1,30 +1,31 @@
-"""finish: closes the run in one transaction: the mark, the outcome, the lease; fails when the run failed."""
+"""finish: closes the run in one transaction: mark, verdict, outcome, lease; fails when the run failed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from integrations_hub.domain.run import CANCELLED, GOOD, Run
-from integrations_hub.errors import ListingIncomplete, RunFailed
+from integrations_hub.domain.run import GOOD, Run
+from integrations_hub.errors import ListingIncomplete, RunCancelled, RunFailed
 from integrations_hub.failpoints import hit
 from integrations_hub.ports.records import RunStore
-from integrations_hub.ports.sync import SyncStore
+from integrations_hub.ports.sync import Fenced, SyncStore
 from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.stage import enter
 
-_ENDS = {ListingIncomplete.default_code: "incomplete", CANCELLED: "cancelled"}
+_SHOWN_IDS = 20
+_ENDS = {ListingIncomplete.default_code: "incomplete", RunCancelled.default_code: "cancelled"}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the run ends; `moves_mark` only after a complete listing and a complete upsert."""
+    """How the run ends; `applied` only after a complete listing and a complete upsert."""
 
     state: str
     code: str | None = None
     text: str | None = None
     hint: str | None = None
-    moves_mark: bool = False
+    applied: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ class Finish:
                 outcome = self._judge(stage.run)
                 hit("before_finish")
                 with stage.write() as tx:
-                    if outcome.moves_mark:
-                        tx.move_mark(stage.run.mark_to, Pinned.of(stage.run).generation)
+                    self._conclude(tx, stage.run, outcome)
                     tx.close(outcome.state, code=outcome.code, text=outcome.text, hint=outcome.hint)
                 hit("finished")
                 stage.log("run_ended", state=outcome.state, code=outcome.code)
@@ -59,14 +59,43 @@ class Finish:
             )
         return {"run_id": run.id, "state": run.state, **run.counts()}
 
+    def _conclude(self, tx: Fenced, run: Run, outcome: Outcome) -> None:
+        """What the end of the run proves: the mark, what was absent, the verdict, the resync."""
+        if run.hold and outcome.state == "needs_confirmation":
+            tx.save_verdict(self._held(run))
+        if outcome.code == ListingIncomplete.default_code:
+            tx.save_verdict({"state": "incomplete", "reason": outcome.text})
+        if not outcome.applied:
+            return
+        pinned = Pinned.of(run)
+        if pinned.listing == "window":
+            tx.note_covered(pinned.since, pinned.until, swept=False)
+            return
+        tx.move_mark(run.mark_to, pinned.generation)
+        if pinned.listing in ("full", "sweep"):
+            swept = pinned.listing == "sweep"
+            tx.count_absent()
+            verdict = tx.judge_listing(every_record=_takes_all(pinned))
+            tx.note_proof(swept=swept, complete=verdict["state"] == "complete")
+            tx.note_covered(None, None, swept=swept)
+
+    def _held(self, run: Run) -> dict[str, Any]:
+        ids = [external_id for external_id, _, _ in self.store.absent(run.id)]
+        extra = {"count": len(ids), "ids": ids[:_SHOWN_IDS]}
+        return {"state": "incomplete", "reason": (run.hold or {})["text"], "extra": extra}
+
     def _judge(self, run: Run) -> Outcome:
         if run.listing.get("mapped"):
             pinned = Pinned.of(run)
             if pinned.dry_run:
                 return Outcome("planned")
+            if run.hold:
+                return Outcome(
+                    "needs_confirmation", run.hold["code"], run.hold["text"], run.hold["hint"]
+                )
             if self._applied(run):
                 state = "succeeded_with_rejects" if run.rejected else "succeeded"
-                return Outcome(state, moves_mark=pinned.listing != "window")
+                return Outcome(state, applied=True)
         if run.error_code is None:
             return Outcome(
                 "failed",
@@ -80,3 +109,8 @@ class Finish:
     def _applied(self, run: Run) -> bool:
         chunks = self.store.chunks(run.id)
         return (chunks[-1][2] if chunks else 0) >= self.store.change_count(run.id)
+
+
+def _takes_all(pinned: Pinned) -> bool:
+    """Whether every top-level record of the list is this rule's to import."""
+    return pinned.auto_create and not pinned.filters and pinned.only_since is None

@@ -12,7 +12,7 @@ from typing import Any
 
 from integrations_hub.domain.listing import ListQuery, RawPage
 from integrations_hub.errors import ListingIncomplete, PagingLoop
-from integrations_hub.sync.reading import Reading
+from integrations_hub.sync.reading import Reading, digest_of
 
 _ATTEMPTS = 3
 _RENEW_S = 30.0
@@ -34,9 +34,10 @@ class FullListing:
                 self._begin()
             self._read_pages()
             after = reading.client.count(reading.query)
-            _, staged, _ = reading.stage.store.staged_summary(reading.stage.run.id, datetime.max)
+            rows, staged, _ = reading.stage.store.staged_summary(reading.stage.run.id, datetime.max)
             before = self._listing["count_before"]
-            if before == after == staged:
+            if before == after == staged or (before == after == rows and self._stands_still()):
+                self._listing["repeated"] = rows - staged
                 reading.stage.log("listing_completed", attempt=attempt, records=staged)
                 return
             reading.stage.log("listing_moved", before=before, after=after, staged=staged)
@@ -46,6 +47,13 @@ class FullListing:
                     f"{staged} read."
                 )
             self._again(attempt + 1)
+
+    def _stands_still(self) -> bool:
+        """Read twice with the same pages: the list itself holds a record twice."""
+        return bool(self._digest() == self._listing.get("digest_before"))
+
+    def _digest(self) -> str:
+        return digest_of(self._reading.stage.store.pages(self._reading.stage.run.id))
 
     def _begin(self) -> None:
         """Count first; the first answer's Date is the provider's clock at the start."""
@@ -66,6 +74,7 @@ class FullListing:
         kept: dict[str, Any] = {
             name: self._listing[name] for name in names if name in self._listing
         }
+        kept["digest_before"] = self._digest()
         self._listing.clear()
         self._listing.update(kept, attempt=attempt)
         self._reading.restart()
@@ -86,6 +95,7 @@ class FullListing:
             previous = page.body
             if "page_rows" not in self._listing:
                 self._note_page_rows(len(records))
+            self._listing["rows"] = int(self._listing.get("rows", 0)) + len(records)
             self._reading.save(number, page.body, records)
 
     def _note_page_rows(self, rows: int) -> None:
@@ -95,19 +105,25 @@ class FullListing:
             self._listing["page_cap"] = rows
 
     def _pages(self) -> Iterator[tuple[int, RawPage]]:
-        reading, query = self._reading, self._reading.query
-        first = int(self._listing.get("next_page", 1))
-        if first == 1 and self._listing["count_before"]:
+        """As many pages as were counted; more, one by one, while some came shorter than the first."""
+        query, counted = self._reading.query, self._listing["count_before"]
+        if int(self._listing.get("next_page", 1)) == 1 and counted:
             yield 1, self._page(query, 1)
-            first = 2
         rows = int(self._listing.get("page_rows", 0))
-        last = ceil(self._listing["count_before"] / rows) if rows else 0
-        with ThreadPoolExecutor(reading.pages_ahead, thread_name_prefix="page") as pool:
+        last = ceil(counted / rows) if rows else 0
+        yield from self._ahead(query, int(self._listing["next_page"]), last)
+        while rows and int(self._listing["rows"]) < counted:
+            number = int(self._listing["next_page"])
+            yield number, self._page(query, number)
+
+    def _ahead(self, query: ListQuery, first: int, last: int) -> Iterator[tuple[int, RawPage]]:
+        pages_ahead = self._reading.pages_ahead
+        with ThreadPoolExecutor(pages_ahead, thread_name_prefix="page") as pool:
             ahead: deque[tuple[int, Future[RawPage]]] = deque()
             try:
                 for number in range(first, last + 1):
                     ahead.append((number, pool.submit(self._page, query, number)))
-                    if len(ahead) > reading.pages_ahead:
+                    if len(ahead) > pages_ahead:
                         yield self._await(*ahead.popleft())
                 while ahead:
                     yield self._await(*ahead.popleft())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 from integrations_hub.catalog.metadata import ObjectMeta
@@ -12,7 +12,6 @@ from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.mapping import FieldMap
 from integrations_hub.domain.rule import Rule
 from integrations_hub.domain.run import Run, RunRequest
-from integrations_hub.domain.stamps import floor_to
 from integrations_hub.errors import (
     ConfigurationError,
     ConnectionNotReady,
@@ -26,14 +25,14 @@ from integrations_hub.errors import (
 )
 from integrations_hub.failpoints import hit
 from integrations_hub.ports.outside import Clock
-from integrations_hub.ports.records import ConnectionStore, RuleStore, RunStore
+from integrations_hub.ports.records import ConnectionStore, ResyncStore, RuleStore, RunStore
 from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.pinned import Pinned, rule_options
 from integrations_hub.sync.stage import BETWEEN_TTL_S, STAGE_TTL_S, Stage
+from integrations_hub.sync.window import WindowChoice
 
 _WAIT_S = 30.0
 _WAIT_LIMIT = timedelta(hours=24)
-MODES = ("scheduled", "full", "window")
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ class Plan:
     runs: RunStore
     rules: RuleStore
     connections: ConnectionStore
+    resyncs: ResyncStore
     registry: Registry
     clock: Clock
     enabled: bool
@@ -63,7 +63,7 @@ class Plan:
             self._refuse(rule, run)
             self._take_lease(run, request)
             hit("lease_acquired")
-            pinned = self._decide(rule, run, request)
+            pinned, due = self._decide(rule, run, request)
         except (RunMustWait, TransientError):
             raise  # the next try adopts the row
         except HubError as error:
@@ -74,6 +74,8 @@ class Plan:
         stage = Stage(run, fence, self.store)
         with stage.write() as tx:
             tx.pin_plan(pinned.as_json(), self._mark(run), rule.revision)
+            if due:
+                tx.note_sweep_try()
         self.store.renew(run, fence, BETWEEN_TTL_S)
         stage.log("run_planned", listing=pinned.listing, since=pinned.since, revision=rule.revision)
         return run.id
@@ -106,61 +108,28 @@ class Plan:
         self.runs.waiting(run.id, f"Waiting: {who}.")
         raise RunMustWait(f"Run {run.id} waits for {run.lease_key}: {who}.", seconds=_WAIT_S)
 
-    def _decide(self, rule: Rule, run: Run, request: RunRequest) -> Pinned:
+    def _decide(self, rule: Rule, run: Run, request: RunRequest) -> tuple[Pinned, bool]:
+        """The plan, and whether it is a sweep that nobody asked for."""
         obj = self.registry.get_object_catalog(run.provider_key, run.object_key)
-        listing, since, until = self._window(rule, request, obj)
-        return Pinned(
-            listing=listing,
-            since=since,
-            until=until,
+        state = self.store.state(rule.connection_id, rule.object_key)
+        resync = self.resyncs.oldest_open(rule.connection_id, rule.object_key)
+        choice = WindowChoice(rule, obj, state, resync)
+        window = choice.of(request)
+        pinned = Pinned(
+            listing=window.listing,
+            since=window.since,
+            until=window.until,
             dry_run=bool(request.params.get("dry_run") or rule.body.get("dryRun")),
             generation=rule.generation,
             rule_revision=rule.revision,
             mapping_version=obj.mapping.version,
             lines=tuple(_field_map(obj, entry) for entry in obj.mapping.entries),
             local_entity=obj.local_entity,
+            only_since=choice.only_since(),
             apply_run_id=request.params.get("apply_run_id"),
             **rule_options(rule.body),
         )
-
-    def _window(
-        self, rule: Rule, request: RunRequest, obj: ObjectMeta
-    ) -> tuple[str, datetime | None, datetime | None]:
-        mode = str(request.params.get("mode") or "scheduled")
-        if mode not in MODES:
-            raise ConfigurationError(
-                f"The run's mode is '{mode}'; expected one of {', '.join(MODES)}.",
-                hint="Trigger the Dag again with one of these modes.",
-                code="MODE_UNKNOWN",
-            )
-        if request.trigger == "backfill" or mode == "window":
-            return self._closed_window(request, obj)
-        state = self.store.state(rule.connection_id, rule.object_key)
-        first = state is None or state["mark"] is None or state["generation"] < rule.generation
-        if (
-            mode == "full"
-            or first
-            or rule.body.get("syncMode") == "full"
-            or not obj.capabilities.delta
-        ):
-            return "full", None, None
-        mark: datetime = state["mark"] if state else datetime.min  # `first` covers None
-        overlap = timedelta(seconds=obj.overlap_s)
-        return "incremental", floor_to(mark - overlap, obj.cursor_precision_s), None
-
-    def _closed_window(
-        self, request: RunRequest, obj: ObjectMeta
-    ) -> tuple[str, datetime | None, datetime | None]:
-        since, until = _naive(request.since), _naive(request.until)
-        if since is None or (until is not None and until <= since):
-            raise ConfigurationError(
-                "A window run needs `since` before `until`.",
-                hint="Give since (and until) as UTC instants, e.g. 2026-11-01T00:00:00Z.",
-                code="WINDOW_INVALID",
-            )
-        if not obj.capabilities.delta:
-            return "full", None, None
-        return "window", floor_to(since, obj.cursor_precision_s), until
+        return pinned, window.due
 
     def _mark(self, run: Run) -> datetime | None:
         state = self.store.state(run.connection_id, run.object_key)
@@ -191,10 +160,3 @@ def _field_map(obj: ObjectMeta, entry: Any) -> FieldMap:
         values=entry.values,
         unknown=entry.unknown,
     )
-
-
-def _naive(instant: datetime | None) -> datetime | None:
-    """Provider stamps are naive UTC."""
-    if instant is None or instant.tzinfo is None:
-        return instant
-    return instant.astimezone(timezone.utc).replace(tzinfo=None)

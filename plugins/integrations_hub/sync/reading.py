@@ -12,6 +12,7 @@ from integrations_hub.failpoints import hit
 from integrations_hub.ports.outside import HttpClient
 from integrations_hub.ports.provider import ObjectClient
 from integrations_hub.ports.sync import StagedRecord
+from integrations_hub.sync.pace import Pace
 from integrations_hub.sync.stage import Stage
 
 
@@ -28,6 +29,7 @@ class Reading:
     precision_s: int
     decode: Callable[[bytes], list[Any]]
     listing: dict[str, Any]
+    pace: Pace
 
     def staged(self, body: bytes) -> list[StagedRecord]:
         """Decode one page."""
@@ -37,18 +39,23 @@ class Reading:
         ]
 
     def save(self, page_no: int, body: bytes, records: list[StagedRecord]) -> None:
-        """One page, one transaction: fence, body, staged records, page ledger, progress."""
+        """One page, one transaction: fence, body, staged records, page ledger, progress.
+
+        Raises TransientError (TIME_LIMIT) after a page that came too late; the page itself is kept.
+        """
         hit("fetched")
+        self.pace.turn(self.listing, int(self.listing.get("page_rows", self.page_size)))
         children = sum(record.parent_id is not None for record in records)
         digest = hashlib.sha256(body).hexdigest()[:32]
         self.listing["next_page"] = page_no + 1
         with self.stage.write() as tx:
             hit("fence_checked")
             tx.save_page(page_no, body, records, digest=digest, children=children)
-            tx.save_listing(self.listing, requests=self.sent())
+            tx.save_listing(self.listing, requests=self.sent(), pages=1, records=len(records))
             hit("before_commit")
         hit("after_commit")
         self.stage.log("page_fetched", page=page_no, records=len(records), children=children)
+        self.pace.check()
 
     def restart(self) -> None:
         """Forget what is staged; the listing begins again."""
@@ -64,6 +71,12 @@ class Reading:
     def sent(self) -> int:
         """Requests of this run so far, those of earlier tries included."""
         return int(self.listing.get("requests_before", 0)) + self.http.requests
+
+
+def digest_of(pages: list[tuple[int, int, str]]) -> str:
+    """One digest over the page ledger."""
+    text = "\n".join(f"{number}:{n}:{digest}" for number, n, digest in pages)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _flag(parent_id: str | None, problem: str | None) -> str | None:

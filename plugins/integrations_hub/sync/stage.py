@@ -69,6 +69,8 @@ def enter(store: SyncStore, runs: RunStore, run_id: int, name: str) -> Iterator[
     hit(f"{name}_entered")
     try:
         yield stage
+        if name != "finish":
+            store.renew(run, fence, BETWEEN_TTL_S)
     except RunLost:
         raise
     except HubError as error:
@@ -81,8 +83,6 @@ def enter(store: SyncStore, runs: RunStore, run_id: int, name: str) -> Iterator[
         text = f"{name} met an unexpected {type(error).__name__}."
         store.note_error(run, fence, code="UNEXPECTED", text=text, hint=HubError.default_hint)
         raise
-    if name != "finish":
-        store.renew(run, fence, BETWEEN_TTL_S)
     stage.log("stage_left", stage=name)
 
 

@@ -26,9 +26,9 @@ class Upsert:
         """Apply what the chunk ledger does not hold yet; returns created and updated of this try."""
         with enter(self.store, self.runs, run_id, "upsert") as stage:
             pinned = Pinned.of(stage.run)
-            if pinned.dry_run:
-                stage.log("dry_run_ended")
-                return {"created": 0, "updated": 0, "dry_run": True}
+            if pinned.dry_run or stage.run.hold:
+                stage.log("plan_kept", dry_run=pinned.dry_run, hold=bool(stage.run.hold))
+                return {"created": 0, "updated": 0, "dry_run": pinned.dry_run}
             done = self.store.chunks(run_id)
             chunk_no, seq = (done[-1][0] + 1, done[-1][2] + 1) if done else (1, 1)
             total = self.store.change_count(run_id)

@@ -21,6 +21,7 @@ from integrations_hub.transport.verdict import Verdict
 
 _ASK_EVERY_S = 1.0
 _ASK_FOR_S = 60.0
+_ABSENT = (404, 410)
 _log = guarded(__name__)
 
 
@@ -64,13 +65,18 @@ class ProviderHttp:
         self._count_lock = threading.Lock()
         self.requests = 0
 
-    def get(self, path: str, params: Mapping[str, str]) -> HttpResponse:
-        """A 2xx answer (JSON, or b"" for 204); everything else is raised as a leaf of errors.py."""
+    def get(self, path: str, params: Mapping[str, str], *, absent_ok: bool = False) -> HttpResponse:
+        """A 2xx answer (JSON, or b"" for 204); everything else is raised as a leaf of errors.py.
+
+        `absent_ok`: 404 and 410 come back as well, for a look-up by id.
+        """
         served = self._serving()
         response = self._send(served, path, params)
         if self._verdict.is_stale_token(response):
             served = self._renewed(served.token_version)
             response = self._send(served, path, params)
+        if absent_ok and response.status in _ABSENT:
+            return response
         return self._verdict.accept(response, path)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ SELECT q.id, q.since, q.until, NOT isempty(g.gap) AS has_gap, lower(g.gap) AS ga
        coalesce(c.swept, false) AS swept
   FROM hub.resync_request q
   LEFT JOIN LATERAL (
-    SELECT range_agg(tsrange(k.since, k.until)) AS read, bool_or(k.swept) AS swept FROM hub.resync_covered k
+    SELECT range_agg(tsrange(k.since, k.until, '[]')) AS read, bool_or(k.swept) AS swept FROM hub.resync_covered k
      WHERE k.connection_id = q.connection_id AND k.object_key = q.object_key AND k.started_at > q.created_at) AS c ON true
   CROSS JOIN LATERAL (
     SELECT tsmultirange(tsrange(q.since, q.until, '[]')) - coalesce(c.read, tsmultirange()) AS gap) AS g
@@ -29,7 +29,7 @@ ON CONFLICT (run_id) DO NOTHING;
 -- Requests without a gap, after a sweep, are done.
 UPDATE hub.resync_request q SET closed_at = clock_timestamp(), closed_by = %(run_id)s
   FROM (SELECT o.id,
-               range_agg(tsrange(k.since, k.until)) @> tsrange(o.since, o.until, '[]') AS covered, bool_or(k.swept) AS swept
+               range_agg(tsrange(k.since, k.until, '[]')) @> tsrange(o.since, o.until, '[]') AS covered, bool_or(k.swept) AS swept
           FROM hub.resync_request o
           JOIN hub.resync_covered k ON k.connection_id = o.connection_id AND k.object_key = o.object_key AND k.started_at > o.created_at
          WHERE o.connection_id = %(connection_id)s AND o.object_key = %(object_key)s AND o.closed_at IS NULL

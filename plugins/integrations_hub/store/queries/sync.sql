@@ -41,10 +41,19 @@ UPDATE hub.integration_run
  WHERE id = %(run_id)s AND ended_at IS NULL;
 
 -- name: check_fence
--- First statement of every write transaction: locks the lease row, so no take-over slips in before our commit.
-UPDATE hub.integration_lease SET expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s)
- WHERE key = %(key)s AND run_id = %(run_id)s AND fence = %(fence)s
-RETURNING fence;
+-- First statement of every write transaction: locks the lease row, so no take-over slips in before our commit. It also tells
+-- whether somebody has stopped the run, or what it stands on, meanwhile.
+WITH held AS (
+    UPDATE hub.integration_lease SET expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s)
+     WHERE key = %(key)s AND run_id = %(run_id)s AND fence = %(fence)s
+    RETURNING stage
+)
+SELECT h.stage, r.ended_at IS NOT NULL AS ended, r.error_code, r.error_text, r.error_hint, c.is_disabled AS connection_disabled,
+       u.id IS NOT NULL AND NOT u.enabled AND NOT starts_with(r.dag_id, 'hub__on_demand') AS rule_disabled
+  FROM held h
+  JOIN hub.integration_run r ON r.id = %(run_id)s
+  JOIN hub.integration_connection c ON c.id = r.connection_id
+  LEFT JOIN hub.integration_rule u ON u.id = r.rule_id;
 
 -- name: release
 -- Gives the lease back.
@@ -82,10 +91,12 @@ VALUES (%(run_id)s, %(page_no)s, %(n)s, %(children)s, %(digest)s, %(fence)s);
 -- name: save_listing
 -- Progress of fetch: where a retry resumes, and what the run page shows.
 UPDATE hub.integration_run
-   SET listing = %(listing)s::jsonb, requests = %(requests)s,
-       pages = (SELECT count(*) FROM hub.sync_page WHERE run_id = %(run_id)s),
-       records = (SELECT coalesce(sum(n), 0) FROM hub.sync_page WHERE run_id = %(run_id)s)
+   SET listing = %(listing)s::jsonb, requests = %(requests)s, pages = pages + %(pages)s, records = records + %(records)s
  WHERE id = %(run_id)s;
+
+-- name: forget_pages
+-- The listing begins again: nothing is read yet.
+UPDATE hub.integration_run SET pages = 0, records = 0 WHERE id = %(run_id)s;
 
 -- name: clear_records
 -- Forget what this run staged.

@@ -5,11 +5,18 @@ from datetime import datetime
 
 import pytest
 
+from integrations_hub.catalog.build import object_of
 from integrations_hub.domain.listing import FilterProbe, ListQuery
-from integrations_hub.errors import PageUnreadable, ProviderContractError, RequestRejected
+from integrations_hub.errors import (
+    PageUnreadable,
+    PermissionMissing,
+    ProviderContractError,
+    RequestRejected,
+)
 from integrations_hub.ports.outside import HttpResponse
 from providers.bqe.objects.projects import build
 from tests.kit.acme import WIDGETS, acme
+from tests.kit.provider_json import ACME
 
 
 class FakeHttp:
@@ -20,7 +27,7 @@ class FakeHttp:
         self.asked: list[tuple[str, dict]] = []
         self.requests = 0
 
-    def get(self, path, params):
+    def get(self, path, params, *, absent_ok=False):
         self.asked.append((path, dict(params)))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
@@ -138,3 +145,25 @@ def test_without_a_declared_filter_nothing_is_asked():
     http = FakeHttp(NOTHING)
     assert not build(acme(), replace(WIDGETS, parent_only=None), http).probe_parent_only().accepted
     assert http.asked == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (ok(b'{"id": "a b", "parent": null}'), "present"),
+        (ok(b'[{"id": "a b", "parent": "0"}]'), "present"),
+        (ok(b'{"id": "a b", "parent": "x"}'), "child"),
+        (ok(b'{"id": "another", "parent": null}'), "unproven"),
+        (ok(b"[]"), "unproven"),
+        (ok(b"no json"), "unproven"),
+        (HttpResponse(204, {}, b""), "unproven"),
+        (HttpResponse(404, {}, b"{}"), "gone"),
+        (HttpResponse(410, {}, b""), "gone"),
+        (PermissionMissing("withheld"), "forbidden"),
+    ],
+)
+def test_only_404_and_410_say_that_a_record_is_gone(answer, said):
+    http = FakeHttp(answer)
+    widgets = object_of("widgets", ACME["objects"]["widgets"])
+    assert build(acme(), widgets, http).presence("a b") == said
+    assert http.asked[0][0].endswith("/a%20b")

@@ -56,7 +56,7 @@ CREATE TABLE hub.resync_covered (
     swept         boolean NOT NULL,
     started_at    timestamptz NOT NULL
 );
-COMMENT ON TABLE hub.resync_covered IS 'interval [since, until) of provider stamps that a window, full or sweep run has read and applied; null = unbounded';
+COMMENT ON TABLE hub.resync_covered IS 'interval [since, until] of provider stamps that a window, full or sweep run has read and applied; null = unbounded';
 CREATE INDEX resync_covered_object ON hub.resync_covered (connection_id, object_key, started_at);
 
 CREATE VIEW hub.hub_v_absent AS SELECT run_id, external_id, local_id, verdict, decided_at FROM hub.sync_absent;
