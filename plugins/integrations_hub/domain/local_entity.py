@@ -30,6 +30,14 @@ class LocalEntity:
         """Names in the order of mapped rows."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def image_columns(self) -> tuple[str, ...]:
+        """What a change set's image of a row and its link holds, in order (hub.image in SQL)."""
+        return (*self.column_names, *_ROW_IMAGE, *_LINK_IMAGE)
+
+
+_ROW_IMAGE = ("scope", "deleted_at", "client_sync_policy_state")
+_LINK_IMAGE = ("raw_status", "base", "remote_deleted_at")
 
 PROJECT = LocalEntity(
     "project",

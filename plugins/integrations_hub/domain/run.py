@@ -26,6 +26,10 @@ COUNTS = (
     "children",
     "created",
     "updated",
+    "linked",
+    "inactivated",
+    "revived",
+    "out_of_scope",
     "unchanged",
     "rejected",
     "review",
@@ -86,6 +90,10 @@ class Run:
     children: int
     created: int
     updated: int
+    linked: int
+    inactivated: int
+    revived: int
+    out_of_scope: int
     unchanged: int
     rejected: int
     review: int

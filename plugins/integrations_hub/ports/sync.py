@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from integrations_hub.domain.connection import ServedConnection
+from integrations_hub.domain.policies import WriteRules
 from integrations_hub.domain.run import Run
 
 
@@ -81,27 +82,22 @@ class Fenced(Protocol):
     def filter_parents(self) -> dict[str, int]:
         """Flag duplicates; returns children, duplicates, out_of_scope, roots and malformed."""
 
-    def save_changes(
-        self, *, local_entity: str, mapped: Sequence[str], client_policy: str, auto_create: bool
-    ) -> dict[str, int]:
-        """Turn this session's mapped rows into the change set; counts per action plus unchanged."""
+    def reject_mapped(self, rules: WriteRules) -> list[dict[str, str]]:
+        """Take out of the mapped rows what the tables could not hold: external_id, target column, code."""
 
-    def save_plan_counts(self, *, unchanged: int, rejected: int, review: int) -> None: ...
+    def save_changes(self, rules: WriteRules) -> dict[str, int]:
+        """Turn this session's mapped rows into the change set; counts per action, unchanged and passed."""
+
+    def save_plan_counts(
+        self, *, unchanged: int, rejected: int, review: int, skipped: int
+    ) -> None: ...
 
     def quarantine(self, rejects: Sequence[Mapping[str, str]]) -> None: ...
 
     def apply_chunk(
-        self,
-        chunk_no: int,
-        first_seq: int,
-        last_seq: int,
-        *,
-        local_entity: str,
-        mapped: Sequence[str],
-        client_policy: str,
-        key_prefix: str,
+        self, chunk_no: int, first_seq: int, last_seq: int, rules: WriteRules
     ) -> dict[str, int]:
-        """Projects, links, counters and ledger row of one chunk; returns created and updated."""
+        """Projects, links, counters and ledger row of one chunk; what it counted, by counter."""
 
     def judge_listing(self, *, every_record: bool) -> dict[str, Any]:
         """Compare the listing with the links now, store and return the verdict.

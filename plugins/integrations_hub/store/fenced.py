@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from integrations_hub.domain.policies import WriteRules
 from integrations_hub.domain.run import Run
 from integrations_hub.ports.sync import StagedRecord
+from integrations_hub.store.chunk_writer import ChunkWriter
 from integrations_hub.store.database import Connection
 from integrations_hub.store.statements import load
 
@@ -18,6 +20,17 @@ _absence = load("absence")
 _resync = load("resync")
 _SHOWN_IDS = 20  # of a verdict; the counts are whole
 _entity_q = {"project": load("project_changes")}
+_COUNTED = {
+    "create": "created",
+    "update": "updated",
+    "link": "linked",
+    "inactivate": "inactivated",
+    "revive": "revived",
+    "out_of_scope": "out_of_scope",
+    "refused": "refused",
+}
+# one statement compares the whole list; its joins should stay in memory
+_PLANNING = "SET LOCAL statement_timeout = '10min'; SET LOCAL work_mem = '64MB'"
 
 
 class FencedTransaction:
@@ -135,29 +148,33 @@ class FencedTransaction:
 
     # --- map_fields ---
 
-    def save_changes(
-        self, *, local_entity: str, mapped: Sequence[str], client_policy: str, auto_create: bool
-    ) -> dict[str, int]:
-        """Turn this session's mapped rows into the change set; counts per action plus unchanged."""
-        queries = _entity_q[local_entity]
-        self._tx.execute("SET LOCAL statement_timeout = '10min'")
+    def reject_mapped(self, rules: WriteRules) -> list[dict[str, str]]:
+        """Take out of the mapped rows what the tables could not hold: external_id, target column, code."""
+        queries = _entity_q[rules.local_entity]
+        return self._execute(queries.reject_mapped, **_values(rules)).fetchall()  # type: ignore[no-any-return]
+
+    def save_changes(self, rules: WriteRules) -> dict[str, int]:
+        """Turn this session's mapped rows into the change set; counts per action, unchanged and passed.
+
+        `passed`: records that the rule leaves alone without a change to list.
+        """
+        queries = _entity_q[rules.local_entity]
+        self._tx.execute(_PLANNING)
         self._execute(_q.drop_changes)
         self._execute(queries.analyze_mapped)
-        self._execute(
-            queries.save_changes,
-            mapped=list(mapped),
-            client_policy=client_policy,
-            auto_create=auto_create,
-        )
+        rows = self._execute(queries.save_changes, **_values(rules)).fetchall()
         self._execute(_q.resolve_quarantine)
-        counts = {row["action"]: int(row["n"]) for row in self._execute(queries.change_counts)}
-        touched = sum(n for action, n in counts.items() if action != "out_of_scope")
-        counts["unchanged"] = self._count(queries.mapped_count) - touched
-        return counts
+        return {row["action"]: int(row["n"]) for row in rows}
 
-    def save_plan_counts(self, *, unchanged: int, rejected: int, review: int) -> None:
+    def save_plan_counts(self, *, unchanged: int, rejected: int, review: int, skipped: int) -> None:
         """The change set is whole; what it counted goes to the run row."""
-        self._execute(_q.save_plan_counts, unchanged=unchanged, rejected=rejected, review=review)
+        self._execute(
+            _q.save_plan_counts,
+            unchanged=unchanged,
+            rejected=rejected,
+            review=review,
+            skipped=skipped,
+        )
 
     def quarantine(self, rejects: Sequence[Mapping[str, str]]) -> None:
         """`rejects`: external_id, code, reason, pointer; never a value."""
@@ -168,38 +185,19 @@ class FencedTransaction:
     # --- upsert ---
 
     def apply_chunk(
-        self,
-        chunk_no: int,
-        first_seq: int,
-        last_seq: int,
-        *,
-        local_entity: str,
-        mapped: Sequence[str],
-        client_policy: str,
-        key_prefix: str,
+        self, chunk_no: int, first_seq: int, last_seq: int, rules: WriteRules
     ) -> dict[str, int]:
-        """Projects, links, counters and ledger row of one chunk of the change set."""
-        queries = _entity_q[local_entity]
-        common = {
-            "first_seq": first_seq,
-            "last_seq": last_seq,
-            "client_policy": client_policy,
-            "mapped": list(mapped),
-            "key_prefix": key_prefix,
-        }
-        created = self._execute(queries.create_chunk, **common).rowcount
-        updated = self._execute(queries.update_chunk, **common).rowcount
-        updated += self._execute(queries.out_of_scope_chunk, **common).rowcount
-        self._execute(
-            _q.save_chunk,
-            chunk_no=chunk_no,
-            first_seq=first_seq,
-            last_seq=last_seq,
-            created=created,
-            updated=updated,
+        """Projects, links, counters and ledger row of one chunk of the change set; what it counted."""
+        values = {**self._names, **_values(rules)}
+        done = ChunkWriter(self._tx, _entity_q[rules.local_entity], values).apply(
+            first_seq, last_seq
         )
-        self._execute(_q.add_counts, created=created, updated=updated)
-        return {"created": created, "updated": updated}
+        counts = {name: done.get(action, 0) for action, name in _COUNTED.items()}
+        self._execute(
+            _q.save_chunk, chunk_no=chunk_no, first_seq=first_seq, last_seq=last_seq, **counts
+        )
+        self._execute(_q.add_counts, **counts)
+        return counts
 
     # --- finish ---
 
@@ -252,6 +250,10 @@ class FencedTransaction:
         """End the run and give the lease back."""
         self._execute(_q.close_run, state=state, code=code, text=text, hint=hint)
         self._execute(_q.release, key=self._run.lease_key)
+
+
+def _values(rules: WriteRules) -> dict[str, Any]:
+    return {**vars(rules), "policies": list(rules.policies)}
 
 
 def _json(value: Any) -> str:

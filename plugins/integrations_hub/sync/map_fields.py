@@ -75,20 +75,35 @@ class MapFields:
         return outcome
 
     def _save(self, stage: Stage, pinned: Pinned, outcome: Outcome) -> dict[str, int]:
+        rules = pinned.write_rules()
         with stage.write() as tx:
-            counts = tx.save_changes(
-                local_entity=pinned.local_entity,
-                mapped=pinned.mapped,
-                client_policy=pinned.client_policy,
-                auto_create=pinned.auto_create,
-            )
+            outcome.rejects.extend(_unstorable(row, pinned) for row in tx.reject_mapped(rules))
+            counts = tx.save_changes(rules)
             tx.quarantine(outcome.rejects)
             tx.add_warnings(outcome.warnings())
             rejected = len(outcome.rejects)
             tx.save_plan_counts(
-                unchanged=counts["unchanged"], rejected=rejected, review=counts.get("review", 0)
+                unchanged=counts["unchanged"],
+                rejected=rejected,
+                review=counts.get("review", 0),
+                skipped=counts.get("skip", 0) + counts["passed"],
             )
         return {**counts, "rejected": rejected}
+
+
+def _unstorable(row: dict[str, str], pinned: Pinned) -> dict[str, str]:
+    """What the tables could not hold, told by the provider's field; an id that long by its digest."""
+    sources = {line.target: line.source for line in pinned.lines}
+    said = {"MISSING_VALUE": "is empty", "TOO_LONG": "is longer than an index can hold"}
+    field_name = sources.get(row["target"], "")
+    return {
+        "external_id": row["external_id"]
+        if row["target"]
+        else _digest(row["external_id"].encode()),
+        "code": row["code"],
+        "reason": f"{field_name or 'the id'} {said[row['code']]}",
+        "pointer": f"/{field_name}",
+    }
 
 
 def _mapped(
@@ -117,8 +132,12 @@ def _mapped(
 def _reject(external_id: str | None, raw: Any, error: RecordRejected) -> dict[str, str]:
     """A record without a usable id is named by the digest of what came."""
     return {
-        "external_id": external_id or f"digest:{hashlib.sha256(bytes(raw)).hexdigest()[:16]}",
+        "external_id": external_id or _digest(bytes(raw)),
         "code": error.code,
         "reason": error.message,
         "pointer": error.pointer,
     }
+
+
+def _digest(raw: bytes) -> str:
+    return f"digest:{hashlib.sha256(raw).hexdigest()[:16]}"

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from integrations_hub.domain.local_entity import LOCAL_ENTITIES
 from integrations_hub.domain.mapping import FieldMap
+from integrations_hub.domain.policies import WriteRules, by_column, has_base
 from integrations_hub.domain.run import Run
 
 GUARD: dict[str, int | None] = {
@@ -54,13 +56,14 @@ class Pinned:
     apply_run_id: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """For the run row."""
-        return asdict(self)
+        """For the run row, with the order of the change set's images."""
+        columns = LOCAL_ENTITIES[self.local_entity].image_columns
+        return {**asdict(self), "columns": columns}
 
     @staticmethod
     def of(run: Run) -> Pinned:
         """Read back from the run row."""
-        body = dict(run.plan)
+        body = {name: value for name, value in run.plan.items() if name != "columns"}
         body["lines"] = tuple(FieldMap(**line) for line in body["lines"])
         body["filters"] = tuple(body["filters"])
         for name in ("since", "until", "only_since"):
@@ -76,6 +79,22 @@ class Pinned:
     def sources(self) -> list[str]:
         """Provider fields that the mapping reads."""
         return list(dict.fromkeys(line.source for line in self.lines))
+
+    def write_rules(self) -> WriteRules:
+        """How the run may write."""
+        entity = LOCAL_ENTITIES[self.local_entity]
+        policies = by_column(entity, self.mapped, self.policies)
+        return WriteRules(
+            local_entity=self.local_entity,
+            policies=policies,
+            has_base=has_base(entity, policies),
+            client_policy=self.client_policy,
+            auto_create=self.auto_create,
+            conflict_policy=self.conflict_policy,
+            deletion_policy=self.deletion_policy,
+            only_since=self.only_since,
+            key_prefix=f"{self.rule_revision}.{self.mapping_version}.",
+        )
 
 
 def rule_options(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,30 +32,21 @@ class Upsert:
             done = self.store.chunks(run_id)
             chunk_no, seq = (done[-1][0] + 1, done[-1][2] + 1) if done else (1, 1)
             total = self.store.change_count(run_id)
-            counts = {"created": 0, "updated": 0}
+            counts: dict[str, int] = {"created": 0, "updated": 0}
             while seq <= total:
                 applied = self._apply(
                     stage, pinned, chunk_no, seq, min(seq + self.chunk_size - 1, total)
                 )
-                counts = {name: counts[name] + applied[name] for name in counts}
+                counts = {name: counts.get(name, 0) + n for name, n in applied.items()}
                 chunk_no, seq = chunk_no + 1, seq + self.chunk_size
             return counts
 
     def _apply(
         self, stage: Stage, pinned: Pinned, chunk_no: int, first_seq: int, last_seq: int
     ) -> dict[str, int]:
-        run = stage.run
         with stage.write() as tx:
             hit("chunk_fence_checked")
-            applied = tx.apply_chunk(
-                chunk_no,
-                first_seq,
-                last_seq,
-                local_entity=pinned.local_entity,
-                mapped=pinned.mapped,
-                client_policy=pinned.client_policy,
-                key_prefix=f"{run.connection_id}|{run.object_key}|{pinned.rule_revision}|{pinned.mapping_version}|",
-            )
+            applied = tx.apply_chunk(chunk_no, first_seq, last_seq, pinned.write_rules())
             hit("chunk_before_commit")
         hit("chunk_after_commit")
         stage.log("chunk_applied", chunk=chunk_no, **applied)

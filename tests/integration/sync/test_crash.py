@@ -80,6 +80,7 @@ def test_finish_twice_ends_the_run_once(engine: Any) -> None:
 
 def test_an_orphan_of_an_earlier_try_writes_nothing(engine: Any) -> None:
     """The orphan is past its fence raise, as after kill -9 of its supervisor; its retry finishes first."""
+    from integrations_hub.sync.pinned import Pinned
     from integrations_hub.sync.stage import enter
 
     listed = FakeList(portfolio(12))
@@ -93,15 +94,7 @@ def test_an_orphan_of_an_earlier_try_writes_nothing(engine: Any) -> None:
     with pytest.raises(RunLost), enter(upsert.store, upsert.runs, run_id, "upsert") as stage:
         hub.stages().upsert(run_id)  # the retry raises the fence and applies everything
         with stage.write() as tx:
-            tx.apply_chunk(
-                99,
-                1,
-                12,
-                local_entity="project",
-                mapped=["name"],
-                client_policy="follow_bqe",
-                key_prefix="",
-            )
+            tx.apply_chunk(99, 1, 12, Pinned.of(stage.run).write_rules())
     run = hub.finish_from(run_id, len(STAGES))
     assert run["state"] == "succeeded"
     assert hub.rows("SELECT 1 AS x FROM hub.sync_chunk WHERE chunk_no = 99") == []

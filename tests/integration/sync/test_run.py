@@ -313,6 +313,21 @@ def test_a_dry_run_plans_the_changes_and_writes_none(engine: Any) -> None:
     assert hub.row("SELECT count(*) AS n FROM hub.sync_change")["n"] == 5
 
 
+def test_the_view_of_changes_tells_each_image_by_column(engine: Any) -> None:
+    listed = FakeList(portfolio(2))
+    hub = engine(listed)
+    hub.run()
+    listed.touch("p-00001", name="Renamed")
+    run = hub.run()
+    change = hub.row("SELECT * FROM hub.hub_v_change WHERE run_id = %(id)s", id=run["id"])
+    assert (change["action"], change["external_id"]) == ("update", "p-00001")
+    assert (change["before"]["name"], change["after"]["name"]) == ("Project 1", "Renamed")
+    assert change["before"]["project_number"] == change["after"]["project_number"] == "00001"
+    created = hub.row("SELECT * FROM hub.hub_v_change WHERE action = 'create' ORDER BY seq LIMIT 1")
+    assert created["before"] is None
+    assert created["local_id"] == hub.projects()["p-00000"]["id"]
+
+
 def test_a_window_run_reads_its_interval_and_leaves_the_mark(engine: Any) -> None:
     listed = FakeList(portfolio(100))
     hub = engine(listed)

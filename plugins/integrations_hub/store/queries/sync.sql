@@ -185,12 +185,17 @@ SELECT chunk_no, first_seq, last_seq FROM hub.sync_chunk WHERE run_id = %(run_id
 
 -- name: save_chunk
 -- The chunk's ledger row.
-INSERT INTO hub.sync_chunk (run_id, chunk_no, fence, first_seq, last_seq, created, updated)
-VALUES (%(run_id)s, %(chunk_no)s, %(fence)s, %(first_seq)s, %(last_seq)s, %(created)s, %(updated)s);
+INSERT INTO hub.sync_chunk (run_id, chunk_no, fence, first_seq, last_seq, created, updated, linked, inactivated, revived, out_of_scope, refused)
+VALUES (%(run_id)s, %(chunk_no)s, %(fence)s, %(first_seq)s, %(last_seq)s, %(created)s, %(updated)s, %(linked)s, %(inactivated)s, %(revived)s,
+        %(out_of_scope)s, %(refused)s);
 
 -- name: add_counts
 -- Counters of the run move in the transaction of the chunk that they count.
-UPDATE hub.integration_run SET created = created + %(created)s, updated = updated + %(updated)s WHERE id = %(run_id)s;
+UPDATE hub.integration_run
+   SET created = created + %(created)s, updated = updated + %(updated)s, linked = linked + %(linked)s,
+       inactivated = inactivated + %(inactivated)s, revived = revived + %(revived)s, out_of_scope = out_of_scope + %(out_of_scope)s,
+       review = review + %(refused)s
+ WHERE id = %(run_id)s;
 
 -- name: drop_changes
 -- A new plan of changes replaces the one of an earlier try (never after a chunk was applied).
@@ -199,7 +204,7 @@ DELETE FROM hub.sync_change WHERE run_id = %(run_id)s;
 -- name: save_plan_counts
 -- What map_fields found, and that its plan of changes is whole.
 UPDATE hub.integration_run
-   SET unchanged = %(unchanged)s, rejected = %(rejected)s, review = %(review)s, listing = listing || '{"mapped": true}'
+   SET unchanged = %(unchanged)s, rejected = %(rejected)s, review = %(review)s, skipped = %(skipped)s, listing = listing || '{"mapped": true}'
  WHERE id = %(run_id)s;
 
 -- name: quarantine

@@ -1,6 +1,7 @@
-"""Reserved: writing.
+"""The change set as arrays, its outcome, counters per kind of change, what a link remembers of its record.
 
-A downgrade loses nothing.
+A downgrade loses the change sets of all runs (their counters stay), what links know about archived records and the bases of
+columns under preserve_local.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """Change set columns, counters, link columns, the merge rule as SQL functions, views."""
     sql_files.run(__file__)
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    """Back to jsonb changes; the change sets are emptied."""
     sql_files.run(__file__, down=True)

@@ -1,0 +1,53 @@
+"""Writing a range of a change set inside the caller's transaction; a row that the tables refuse waits for review."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+
+from integrations_hub.store.database import Connection
+
+# what one row can be to blame for: a constraint, a value, an index entry that is too long
+_REFUSALS = (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
+
+
+class ChunkWriter:
+    """`values` hold what every statement of the chunk is given: the run, its rules and their policies."""
+
+    def __init__(self, tx: Connection, queries: SimpleNamespace, values: Mapping[str, Any]) -> None:
+        self._tx, self._queries, self._values = tx, queries, values
+
+    def apply(self, first_seq: int, last_seq: int) -> dict[str, int]:
+        """Lock, decide again what moved, write; rows per action, and how many were refused."""
+        self._run(self._queries.lock_chunk, first_seq, last_seq)
+        self._run(self._queries.redecide_chunk, first_seq, last_seq)
+        self._write(first_seq, last_seq)
+        rows = self._run(self._queries.chunk_counts, first_seq, last_seq).fetchall()
+        return {row["action"]: int(row["n"]) for row in rows}
+
+    def _write(self, first_seq: int, last_seq: int) -> None:
+        """In a savepoint; what is refused is halved until the row to blame is alone."""
+        try:
+            with self._tx.transaction():
+                for statement in ("drop_dead_links", "create_chunk", "link_chunk", "update_chunk"):
+                    self._run(getattr(self._queries, statement), first_seq, last_seq)
+        except _REFUSALS as error:
+            if first_seq == last_seq:
+                self._run(self._queries.refuse_change, first_seq, last_seq, reason=_reason(error))
+                return
+            middle = (first_seq + last_seq) // 2
+            self._write(first_seq, middle)
+            self._write(middle + 1, last_seq)
+
+    def _run(self, sql: str, first_seq: int, last_seq: int, **more: Any) -> psycopg.Cursor[Any]:
+        seqs = {"first_seq": first_seq, "last_seq": last_seq}
+        return self._tx.execute(sql, {**self._values, **seqs, **more})
+
+
+def _reason(error: psycopg.Error) -> str:
+    """Names the constraint, never a value."""
+    name = error.diag.constraint_name or error.diag.column_name or type(error).__name__
+    return f"the database refuses it: {name} of {error.diag.table_name or 'the table'}"
