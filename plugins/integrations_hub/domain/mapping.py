@@ -1,31 +1,24 @@
-"""From a provider's record to a local row: conversions as data, compiled once per run."""
+"""From a provider's records to local rows: a mapping compiled once per run, used page by page.
+
+A page is mapped column by column, so that what every value needs is done by a few calls for the whole
+page; a page with an odd value is mapped record by record, and only the odd record is rejected. Both ways
+give the same rows (a property test holds them together).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from html.parser import HTMLParser
 from typing import Any
 
+from integrations_hub.domain.conversion import ZERO_GUID, code_of, converter, rejected, storable
+from integrations_hub.domain.field_map import FieldMap
 from integrations_hub.domain.local_entity import LocalColumn, LocalEntity
-from integrations_hub.errors import RecordRejected
 
-_NUMBERS = ("integer", "decimal", "boolean")
-_ZERO_GUID = "00000000-0000-0000-0000-000000000000"
-Convert = Callable[[Any], "str | None"]
-
-
-@dataclass(frozen=True)
-class FieldMap:
-    """One line of a mapping: `source` (a provider field of `source_type`) fills column `target`."""
-
-    source: str
-    source_type: str
-    target: str
-    required: bool = False
-    values: Mapping[str, str] | None = None
-    unknown: str = "keep_local"  # keep_local | reject | null
+_TEXT_TYPES = {str, type(None)}
+_CODE_TYPES = {int, str, type(None)}
+_REMEMBERED = 50_000  # distinct days or codes of a run kept at hand
+Column = list["str | None"]
 
 
 @dataclass(frozen=True)
@@ -41,141 +34,183 @@ class MappedRecord:
     unknown: tuple[str, ...]
 
 
-def compile_mapping(
-    lines: Sequence[FieldMap], entity: LocalEntity
-) -> Callable[[Mapping[str, Any]], MappedRecord]:
-    """A function record -> MappedRecord. It raises RecordRejected naming the field, never the value."""
-    columns = {column.name: (i, column) for i, column in enumerate(entity.columns)}
-    steps = [
-        (*columns[line.target], line, _converter(line, columns[line.target][1])) for line in lines
-    ]
-    width = len(entity.columns)
+@dataclass(frozen=True)
+class MappedPage:
+    """The rows of a page as columns; `unknown` counts per field what MappedRecord.unknown names."""
 
-    def map_record(record: Mapping[str, Any]) -> MappedRecord:
-        values: list[str | None] = [None] * width
+    columns: Sequence[Column]
+    raw_status: Column
+    unknown: Mapping[str, int]
+
+
+class Mapper:
+    """A compiled mapping; `sources` are the provider fields that it reads."""
+
+    def __init__(self, lines: Sequence[FieldMap], entity: LocalEntity) -> None:
+        places = {column.name: (i, column) for i, column in enumerate(entity.columns)}
+        self._width = len(entity.columns)
+        self._steps = [_step(line, *places[line.target]) for line in lines]
+        self.sources = tuple(dict.fromkeys(name for line in lines for name in line.reads))
+
+    def record(self, record: Mapping[str, Any]) -> MappedRecord:
+        """One record. Raises RecordRejected naming the field, never the value."""
+        values: list[str | None] = [None] * self._width
         unknown: list[str] = []
         raw_status = None
-        for index, column, line, convert in steps:
-            value = record.get(line.source)
-            if value is None:
-                if line.required:
-                    raise _rejected(line, "is missing", "MISSING_VALUE")
-                continue
-            if line.values is not None:
-                raw = _enum_key(value, line)
-                if column.kind == "status":
-                    raw_status = raw
-                values[index] = _translate(raw, line, unknown)
-            else:
-                values[index] = convert(value)
-            if line.required and not values[index]:
-                raise _rejected(line, "is empty", "MISSING_VALUE")
+        for step in self._steps:
+            value, raw = step.one(step.read(record), unknown)
+            values[step.index] = value
+            if step.is_status and raw is not None:
+                raw_status = raw
+            if step.line.required and not value:
+                raise _missing(step.line, record)
         return MappedRecord(tuple(values), raw_status, tuple(unknown))
 
-    return map_record
+    def page(self, fields: Mapping[str, Sequence[Any]], count: int) -> MappedPage:
+        """A page of `count` records, each source a column. Raises RecordRejected when one is odd."""
+        columns: list[Column] = [[None] * count] * self._width
+        raw_status: Column = [None] * count
+        unknown: dict[str, int] = {}
+        for step in self._steps:
+            values, raws = step.many(step.read_all(fields, count), unknown)
+            if step.line.required and not all(values):
+                raise rejected(step.line, "is missing or empty", "MISSING_VALUE")
+            columns[step.index] = values
+            if step.is_status and raws is not None:
+                raw_status = raws
+        return MappedPage(columns, raw_status, unknown)
 
 
-def _translate(raw: str, line: FieldMap, unknown: list[str]) -> str | None:
-    local = (line.values or {}).get(raw)
-    if local is None and line.unknown == "reject":
-        raise _rejected(line, "has a value that the mapping does not know", "UNKNOWN_VALUE")
-    if local is None and line.unknown == "keep_local":
-        unknown.append(line.source)
-    return local
+class _Step:
+    """One line: any value by its converter; a plain text takes the short way for a whole page."""
+
+    def __init__(self, line: FieldMap, index: int, column: LocalColumn) -> None:
+        self.line, self.index, self.column = line, index, column
+        self.convert = converter(line, column)
+        self.is_status = column.kind == "status" and line.values is not None
+
+    def read(self, record: Mapping[str, Any]) -> Any:
+        line = self.line
+        if line.constant is not None:
+            return line.constant
+        if line.also:
+            return tuple(record.get(name) for name in line.reads)
+        return record.get(line.source)
+
+    def read_all(self, fields: Mapping[str, Sequence[Any]], count: int) -> Sequence[Any]:
+        line = self.line
+        if line.constant is not None:
+            return [line.constant] * count
+        if line.also:
+            return list(zip(*(fields[name] for name in line.reads), strict=True))
+        return fields[line.source]
+
+    def one(self, value: Any, _unknown: list[str]) -> tuple[str | None, str | None]:
+        return self.convert(value), None
+
+    def many(self, values: Sequence[Any], _unknown: dict[str, int]) -> tuple[Column, Column | None]:
+        convert = self.convert
+        return [convert(value) for value in values], None
 
 
-def _converter(line: FieldMap, column: LocalColumn) -> Convert:
-    if column.kind == "day":
-        return lambda value: _day(value, line)
-    limit = column.max_length
-    clean = column.name == "project_number"
-    kind = line.source_type
+class _PlainText(_Step):
+    """Text as it is: checked for the whole page in one piece."""
 
-    def text(value: Any) -> str | None:
-        if kind in _NUMBERS:
-            value = str(value)
-        if not isinstance(value, str):
-            raise _rejected(line, f"should be text but is {_json_type(value)}", "WRONG_TYPE")
-        if kind == "id" and value == _ZERO_GUID:
-            return None
-        if kind == "html":
-            value = strip_html(value)
-        if clean:
-            value = value.strip()
-        return _storable(value, line, limit)
-
-    return text
+    def many(self, values: Sequence[Any], unknown: dict[str, int]) -> tuple[Column, Column | None]:
+        if not set(map(type, values)) <= _TEXT_TYPES:
+            return super().many(values, unknown)
+        there = [*filter(None, values)]
+        fits = max(map(len, there), default=0) <= self.column.max_length
+        if (
+            not fits
+            or not storable("".join(there))
+            or (self.line.source_type == "id" and ZERO_GUID in there)
+        ):
+            return super().many(values, unknown)
+        if self.column.name == "project_number":
+            return [value and value.strip() for value in values], None
+        return list(values), None
 
 
-def _storable(value: str, line: FieldMap, limit: int) -> str:
-    if "\0" in value or not _encodes(value):
-        raise _rejected(line, "holds a character that cannot be stored", "BAD_CHARACTER")
-    if len(value) > limit:
-        raise _rejected(line, f"is longer than {limit} characters", "TOO_LONG")
-    return value
+class _Remembered(_Step):
+    """Few distinct values on many records (days): each is converted once."""
+
+    def __init__(self, line: FieldMap, index: int, column: LocalColumn) -> None:
+        super().__init__(line, index, column)
+        self._seen: dict[Any, str | None] = {}
+
+    def many(self, values: Sequence[Any], unknown: dict[str, int]) -> tuple[Column, Column | None]:
+        seen = self._seen
+        if not set(map(type, values)) <= _TEXT_TYPES:
+            return super().many(values, unknown)
+        for value in set(values) - seen.keys():
+            seen[value] = self.convert(value)
+        found = [seen[value] for value in values]
+        if len(seen) > _REMEMBERED:
+            seen.clear()
+        return found, None
 
 
-def _day(value: Any, line: FieldMap) -> str | None:
-    """Calendar days are never moved between zones: the first ten characters are the day."""
-    if not isinstance(value, str):
-        raise _rejected(line, f"should be a day but is {_json_type(value)}", "WRONG_TYPE")
-    if not value:
-        return None
-    try:
-        return date.fromisoformat(value[:10]).isoformat()
-    except ValueError:
-        raise _rejected(line, "is not a day of the calendar", "BAD_DAY") from None
+class _Codes(_Step):
+    """Codes to local values by the line's table."""
+
+    def __init__(self, line: FieldMap, index: int, column: LocalColumn) -> None:
+        super().__init__(line, index, column)
+        self._finish = converter(_after_table(line), column)
+
+    def one(self, value: Any, unknown: list[str]) -> tuple[str | None, str | None]:
+        line = self.line
+        if value is None:
+            return self._finish(None), None
+        raw = code_of(value, line)
+        local = (line.values or {}).get(raw)
+        if local is None and line.unknown == "reject":
+            raise rejected(line, "has a value that the mapping does not know", "UNKNOWN_VALUE")
+        if local is None and line.unknown == "keep_local":
+            unknown.append(line.source)
+            return None, raw
+        return self._finish(local), raw
+
+    def many(self, values: Sequence[Any], unknown: dict[str, int]) -> tuple[Column, Column | None]:
+        if not set(map(type, values)) <= _CODE_TYPES:  # True equals 1 but is no code
+            noted: list[str] = []
+            pairs = [self.one(value, noted) for value in values]
+        else:
+            pairs, noted = self._by_code(values)
+        if noted:
+            unknown[self.line.source] = unknown.get(self.line.source, 0) + len(noted)
+        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+    def _by_code(
+        self, values: Sequence[Any]
+    ) -> tuple[list[tuple[str | None, str | None]], list[str]]:
+        known: dict[Any, tuple[str | None, str | None]] = {}
+        without: set[Any] = set()
+        for value in set(values):
+            noted: list[str] = []
+            known[value] = self.one(value, noted)
+            if noted:
+                without.add(value)
+        noted = [self.line.source for value in values if value in without] if without else []
+        return [known[value] for value in values], noted
 
 
-def _enum_key(value: Any, line: FieldMap) -> str:
-    """A code may come as number, text, or {"value": ...}: all three were seen."""
-    if isinstance(value, Mapping):
-        value = value.get("value")
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise _rejected(line, f"should be a code but is {_json_type(value)}", "WRONG_TYPE")
-    text = str(value)
-    if len(text) > 100 or "\0" in text or not _encodes(text):
-        raise _rejected(line, "is not a usable code", "WRONG_TYPE")
-    return text
+def _after_table(line: FieldMap) -> FieldMap:
+    """What still happens to a translated value: case and default."""
+    return FieldMap(line.source, "text", line.target, case=line.case, default=line.default)
 
 
-def _encodes(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _step(line: FieldMap, index: int, column: LocalColumn) -> _Step:
+    kind: Callable[..., _Step] = _Step
+    if line.constant is None and line.values is not None:
+        kind = _Codes
+    elif column.kind == "day" and not line.also and line.constant is None:
+        kind = _Remembered
+    elif line.constant is None and line.plain and line.source_type in ("text", "id"):
+        kind = _PlainText
+    return kind(line, index, column)
 
 
-def _rejected(line: FieldMap, what: str, code: str) -> RecordRejected:
-    return RecordRejected(f"{line.source} {what}", pointer=f"/{line.source}", code=code)
-
-
-def _json_type(value: Any) -> str:
-    names = {
-        bool: "true/false",
-        int: "a number",
-        float: "a number",
-        list: "a list",
-        dict: "an object",
-    }
-    return names.get(type(value), "of another type")
-
-
-class _Text(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-
-    def handle_data(self, data: str) -> None:
-        self.parts.append(data)
-
-
-def strip_html(text: str) -> str:
-    """The text between the tags, entities resolved."""
-    parser = _Text()
-    parser.feed(text)
-    parser.close()
-    return "".join(parser.parts).strip()
+def _missing(line: FieldMap, record: Mapping[str, Any]) -> Exception:
+    absent = line.source not in record or record[line.source] is None
+    return rejected(line, "is missing" if absent else "is empty", "MISSING_VALUE")

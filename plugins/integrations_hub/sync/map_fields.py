@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from integrations_hub.catalog.records import elements, payload_decoder
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.local_entity import LOCAL_ENTITIES
-from integrations_hub.domain.mapping import MappedRecord, compile_mapping
-from integrations_hub.errors import RecordRejected
 from integrations_hub.failpoints import hit
 from integrations_hub.ports.records import RunStore
-from integrations_hub.ports.sync import MappablePage, SyncStore
+from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.filter_parents import require_staging
+from integrations_hub.sync.page_mapping import Outcome, PageMapping, digest_name
 from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.stage import Stage, enter
 
 _RENEW_EVERY = 5000  # records: seconds of work, against a lease of two minutes
-
-
-@dataclass
-class Outcome:
-    """What one pass over the records found beside the mapped rows."""
-
-    mapped: int = 0
-    rejects: list[dict[str, str]] = field(default_factory=list)
-    unknown: dict[str, int] = field(default_factory=dict)
-
-    def warnings(self) -> list[str]:
-        """One sentence per field with values that the mapping lacks."""
-        return [
-            f"{name}: {count} records hold a value that the mapping does not know; the local value stays."
-            for name, count in sorted(self.unknown.items())
-        ]
 
 
 @dataclass(frozen=True)
@@ -60,13 +40,11 @@ class MapFields:
 
     def _map(self, stage: Stage, pinned: Pinned) -> Outcome:
         obj = self.registry.get_object_catalog(stage.run.provider_key, stage.run.object_key)
-        decode = payload_decoder(obj)
-        map_record = compile_mapping(pinned.lines, LOCAL_ENTITIES[pinned.local_entity])
+        mapping = PageMapping(obj, pinned.lines, LOCAL_ENTITIES[pinned.local_entity])
         outcome, unrenewed = Outcome(), 0
         self.store.begin_mapped(pinned.local_entity)
         for page in self.store.mappable(stage.run.id):
-            rows = _mapped(page, decode, map_record, outcome)
-            self.store.add_mapped(pinned.local_entity, rows)
+            self.store.add_mapped(pinned.local_entity, mapping.rows(page, outcome))
             unrenewed += len(page.records)
             if unrenewed >= _RENEW_EVERY:
                 stage.renew()
@@ -99,45 +77,8 @@ def _unstorable(row: dict[str, str], pinned: Pinned) -> dict[str, str]:
     return {
         "external_id": row["external_id"]
         if row["target"]
-        else _digest(row["external_id"].encode()),
+        else digest_name(row["external_id"].encode()),
         "code": row["code"],
         "reason": f"{field_name or 'the id'} {said[row['code']]}",
         "pointer": f"/{field_name}",
     }
-
-
-def _mapped(
-    page: MappablePage,
-    decode: Callable[[Any], dict[str, Any]],
-    map_record: Callable[[dict[str, Any]], MappedRecord],
-    outcome: Outcome,
-) -> Iterable[tuple[Any, ...]]:
-    """Rows for the session's mapped table; a record that cannot be mapped becomes a reject."""
-    raws = elements(page.body)
-    for n, external_id, updated_at in page.records:
-        try:
-            mapped = map_record(decode(raws[n]))
-        except RecordRejected as error:
-            outcome.rejects.append(_reject(external_id, raws[n], error))
-            continue
-        outcome.mapped += 1
-        for name in mapped.unknown:
-            outcome.unknown[name] = outcome.unknown.get(name, 0) + 1
-        yield (page.page_no, n, external_id, updated_at, mapped.raw_status, *mapped.values)
-    for n, known_id, problem in page.malformed:
-        unusable = RecordRejected(problem, pointer="", code="MALFORMED")
-        outcome.rejects.append(_reject(known_id, raws[n], unusable))
-
-
-def _reject(external_id: str | None, raw: Any, error: RecordRejected) -> dict[str, str]:
-    """A record without a usable id is named by the digest of what came."""
-    return {
-        "external_id": external_id or _digest(bytes(raw)),
-        "code": error.code,
-        "reason": error.message,
-        "pointer": error.pointer,
-    }
-
-
-def _digest(raw: bytes) -> str:
-    return f"digest:{hashlib.sha256(raw).hexdigest()[:16]}"

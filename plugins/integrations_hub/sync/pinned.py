@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from integrations_hub.domain.field_map import FieldMap
 from integrations_hub.domain.local_entity import LOCAL_ENTITIES
-from integrations_hub.domain.mapping import FieldMap
 from integrations_hub.domain.policies import WriteRules, by_column, has_base
 from integrations_hub.domain.run import Run
 
@@ -78,7 +78,7 @@ class Pinned:
     @property
     def sources(self) -> list[str]:
         """Provider fields that the mapping reads."""
-        return list(dict.fromkeys(line.source for line in self.lines))
+        return list(dict.fromkeys(name for line in self.lines for name in line.reads))
 
     def write_rules(self) -> WriteRules:
         """How the run may write."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from integrations_hub.catalog.metadata import ObjectMeta
 from integrations_hub.catalog.registry import Registry
-from integrations_hub.domain.mapping import FieldMap
+from integrations_hub.domain.field_map import FieldMap
 from integrations_hub.domain.rule import Rule
 from integrations_hub.domain.run import Run, RunRequest
 from integrations_hub.errors import (

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from integrations_hub.domain.conversion import strip_html
+from integrations_hub.domain.field_map import FieldMap
 from integrations_hub.domain.local_entity import PROJECT
-from integrations_hub.domain.mapping import FieldMap, compile_mapping, strip_html
+from integrations_hub.domain.mapping import Mapper
 from integrations_hub.errors import RecordRejected
 
 LINES = (
@@ -20,7 +22,7 @@ LINES = (
     FieldMap("startDate", "day", "start_date"),
     FieldMap("notes", "html", "notes"),
 )
-MAP = compile_mapping(LINES, PROJECT)
+MAP = Mapper(LINES, PROJECT).record
 
 
 def mapped(**record: Any) -> dict[str, str | None]:
@@ -54,9 +56,9 @@ def test_an_unknown_code_keeps_the_local_value_and_is_reported_with_the_raw_one(
 
 
 def test_an_unknown_code_is_rejected_when_the_mapping_says_so() -> None:
-    strict = compile_mapping(
+    strict = Mapper(
         (FieldMap("status", "enum", "status", values={"0": "a"}, unknown="reject"),), PROJECT
-    )
+    ).record
     with pytest.raises(RecordRejected) as rejected:
         strict({"status": 7})
     assert rejected.value.code == "UNKNOWN_VALUE"

@@ -7,7 +7,7 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
-from integrations_hub.domain.mapping import FieldMap
+from integrations_hub.domain.field_map import FieldMap
 from integrations_hub.sync.pinned import Pinned, rule_options
 
 
