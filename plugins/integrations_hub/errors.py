@@ -280,7 +280,7 @@ class RunMustWait(HubError):
 
 
 class RunCancelled(HubError):
-    """A person stopped the run, or what it stands on: this stage writes nothing more (run: cancelled)."""
+    """What the run stands on was disabled: this stage writes nothing more (run: cancelled)."""
 
     default_code = "CANCELLED"
     default_hint = "Start it again when you want it; nothing is lost."

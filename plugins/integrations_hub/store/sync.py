@@ -179,8 +179,8 @@ class PostgresSyncStore:
 def check_fence(tx: Any, run: Run, fence: int, ttl_s: int) -> None:
     """Lock and renew the lease row.
 
-    Raises RunLost when fence or holder differ, RunCancelled when somebody stopped the run, or disabled
-    its rule or connection, since the stage began (plan decides for itself, finish always ends).
+    Raises RunLost when fence or holder differ or the run was cancelled, RunCancelled when its rule or
+    connection was disabled meanwhile (plan decides for itself, finish always ends).
     """
     row = tx.execute(
         _q.check_fence,
@@ -195,8 +195,6 @@ def check_fence(tx: Any, run: Run, fence: int, ttl_s: int) -> None:
 
 
 def _check_stopped(row: dict[str, Any], run: Run) -> None:
-    if row["error_code"] == RunCancelled.default_code:
-        raise RunCancelled(row["error_text"] or "", hint=row["error_hint"] or "")
     for name, what in (("connection_disabled", "connection"), ("rule_disabled", "rule")):
         if row[name]:
             raise RunCancelled(

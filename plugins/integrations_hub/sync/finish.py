@@ -14,7 +14,7 @@ from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.stage import enter
 
 _SHOWN_IDS = 20
-_ENDS = {ListingIncomplete.default_code: "incomplete", RunCancelled.default_code: "cancelled"}
+_ENDS = {ListingIncomplete.default_code: "incomplete", CANCELLED: "cancelled"}
 
 
 @dataclass(frozen=True)

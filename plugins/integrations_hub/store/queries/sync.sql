@@ -42,13 +42,13 @@ UPDATE hub.integration_run
 
 -- name: check_fence
 -- First statement of every write transaction: locks the lease row, so no take-over slips in before our commit. It also tells
--- whether somebody has stopped the run, or what it stands on, meanwhile.
+-- whether the run's rule or connection was disabled meanwhile (a cancel raises the fence).
 WITH held AS (
     UPDATE hub.integration_lease SET expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s)
      WHERE key = %(key)s AND run_id = %(run_id)s AND fence = %(fence)s
     RETURNING stage
 )
-SELECT h.stage, r.ended_at IS NOT NULL AS ended, r.error_code, r.error_text, r.error_hint, c.is_disabled AS connection_disabled,
+SELECT h.stage, r.ended_at IS NOT NULL AS ended, c.is_disabled AS connection_disabled,
        u.id IS NOT NULL AND NOT u.enabled AND NOT starts_with(r.dag_id, 'hub__on_demand') AS rule_disabled
   FROM held h
   JOIN hub.integration_run r ON r.id = %(run_id)s
