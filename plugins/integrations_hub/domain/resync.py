@@ -11,7 +11,7 @@ class OpenResync:
     """What runs since the request left unread of it. Stamps are naive UTC in the provider's clock.
 
     `since` None = everything. While `has_gap`, what lies from `gap_since` (None = from the beginning)
-    to `gap_until` is unread; after that a sweep is missing until `swept`.
+    to `gap_until` is unread; without a gap it still lacks the sweep that closes it.
     """
 
     id: int
@@ -20,4 +20,3 @@ class OpenResync:
     has_gap: bool
     gap_since: datetime | None
     gap_until: datetime | None
-    swept: bool

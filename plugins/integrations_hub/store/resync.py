@@ -29,8 +29,8 @@ class PostgresResyncStore:
     ) -> int:
         """Ask for everything changed from `since` (naive UTC, inclusive; None = everything) until now.
 
-        Returns the request's id. It stands until runs have read the whole interval and one of them
-        was a sweep; the run that completes it clears `resync_required` as well.
+        Returns the request's id. It stands until a sweep that began after it has read everything; the
+        run that closes the last one clears `resync_required` as well.
         """
         names = {"connection_id": connection_id, "object_key": object_key}
         with self._database.transaction() as tx:

@@ -5,16 +5,14 @@ VALUES (%(connection_id)s, %(object_key)s, %(since)s, clock_timestamp() AT TIME 
 RETURNING id;
 
 -- name: oldest_open
--- What the oldest open request of a connection and object still lacks: the hull of its gaps, and a sweep.
+-- What the oldest open request of a connection and object still lacks: the hull of its gaps, then a sweep.
 -- Only runs that began after the request count.
-SELECT q.id, q.since, q.until, NOT isempty(g.gap) AS has_gap, lower(g.gap) AS gap_since, upper(g.gap) AS gap_until,
-       coalesce(c.swept, false) AS swept
+SELECT q.id, q.since, q.until, NOT isempty(g.gap) AS has_gap, lower(g.gap) AS gap_since, upper(g.gap) AS gap_until
   FROM hub.resync_request q
-  LEFT JOIN LATERAL (
-    SELECT range_agg(tsrange(k.since, k.until, '[]')) AS read, bool_or(k.swept) AS swept FROM hub.resync_covered k
-     WHERE k.connection_id = q.connection_id AND k.object_key = q.object_key AND k.started_at > q.created_at) AS c ON true
-  CROSS JOIN LATERAL (
-    SELECT tsmultirange(tsrange(q.since, q.until, '[]')) - coalesce(c.read, tsmultirange()) AS gap) AS g
+ CROSS JOIN LATERAL (
+    SELECT tsmultirange(tsrange(q.since, q.until, '[]')) - coalesce(range_agg(tsrange(k.since, k.until, '[]')), tsmultirange()) AS gap
+      FROM hub.resync_covered k
+     WHERE k.connection_id = q.connection_id AND k.object_key = q.object_key AND k.started_at > q.created_at) AS g
  WHERE q.connection_id = %(connection_id)s AND q.object_key = %(object_key)s AND q.closed_at IS NULL
  ORDER BY q.id LIMIT 1;
 
@@ -25,16 +23,12 @@ SELECT r.id, r.connection_id, r.object_key, %(since)s, %(until)s, %(swept)s, r.s
   FROM hub.integration_run r WHERE r.id = %(run_id)s
 ON CONFLICT (run_id) DO NOTHING;
 
--- name: close_covered
--- Requests without a gap, after a sweep, are done.
+-- name: close_swept
+-- A sweep reads everything and sees what is gone, so it leaves no gap in any request made before it began.
 UPDATE hub.resync_request q SET closed_at = clock_timestamp(), closed_by = %(run_id)s
-  FROM (SELECT o.id,
-               range_agg(tsrange(k.since, k.until, '[]')) @> tsrange(o.since, o.until, '[]') AS covered, bool_or(k.swept) AS swept
-          FROM hub.resync_request o
-          JOIN hub.resync_covered k ON k.connection_id = o.connection_id AND k.object_key = o.object_key AND k.started_at > o.created_at
-         WHERE o.connection_id = %(connection_id)s AND o.object_key = %(object_key)s AND o.closed_at IS NULL
-         GROUP BY o.id) AS done
- WHERE q.id = done.id AND done.covered AND done.swept;
+ WHERE q.connection_id = %(connection_id)s AND q.object_key = %(object_key)s AND q.closed_at IS NULL
+   AND EXISTS (SELECT 1 FROM hub.resync_covered k WHERE k.connection_id = q.connection_id AND k.object_key = q.object_key
+                  AND k.swept AND k.started_at > q.created_at);
 
 -- name: clear_required
 -- The flag goes when the last open request is closed, and only by one that was.
