@@ -26,7 +26,6 @@ from integrations_hub.errors import (
     ProviderContractError,
     RecordRejected,
     RuleInvalid,
-    RunCancelled,
     RunFailed,
     RunLost,
     RunMustWait,
@@ -58,7 +57,6 @@ STATUSES: dict[type[HubError], int] = {
     RecordRejected: 500,
     RunMustWait: 500,
     RunLost: 500,
-    RunCancelled: 500,
     StagingLost: 500,
     RunFailed: 500,
 }

@@ -279,13 +279,6 @@ class RunMustWait(HubError):
 # --- ends of a run that are no refusals -----------------------------------------------------------
 
 
-class RunCancelled(HubError):
-    """What the run stands on was disabled: this stage writes nothing more (run: cancelled)."""
-
-    default_code = "CANCELLED"
-    default_hint = "Start it again when you want it; nothing is lost."
-
-
 class RunLost(HubError):
     """Another run took the lease: this stage writes nothing more (run: lost)."""
 

@@ -115,22 +115,6 @@ class Fenced(Protocol):
     def note_covered(self, since: datetime | None, until: datetime | None, *, swept: bool) -> None:
         """The interval [since, until] was read and applied; closes the resyncs that it completes."""
 
-    def judge_listing(self, *, every_record: bool) -> dict[str, Any]:
-        """Compare the listing with the links now, store and return the verdict.
-
-        `every_record`: an unlinked record that the plan of changes does not name is missing, too.
-        """
-
-    def save_verdict(self, verdict: Mapping[str, Any]) -> None: ...
-
-    def count_absent(self) -> None:
-        """After a complete sweep: missing counts of links, up for the absent, back to 0 for the listed."""
-
-    def note_proof(self, *, swept: bool, complete: bool) -> None: ...
-
-    def note_covered(self, since: datetime | None, until: datetime | None, *, swept: bool) -> None:
-        """The interval [since, until] was read and applied; closes the resyncs that it completes."""
-
     def move_mark(self, mark: datetime | None, generation: int) -> None: ...
 
     def close(

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.rows import tuple_row
 
 from integrations_hub.domain.run import Run
-from integrations_hub.errors import RunCancelled, RunLost
+from integrations_hub.errors import ConnectionNotReady, RuleDisabled, RunLost
 from integrations_hub.ports.sync import MappablePage
 from integrations_hub.store.database import Database
 from integrations_hub.store.fenced import FencedTransaction
@@ -179,8 +179,8 @@ class PostgresSyncStore:
 def check_fence(tx: Any, run: Run, fence: int, ttl_s: int) -> None:
     """Lock and renew the lease row.
 
-    Raises RunLost when fence or holder differ or the run was cancelled, RunCancelled when its rule or
-    connection was disabled meanwhile (plan decides for itself, finish always ends).
+    Raises RunLost when fence or holder differ or the run was cancelled, RuleDisabled or ConnectionNotReady
+    when that happened meanwhile (plan decides for itself, finish always ends).
     """
     row = tx.execute(
         _q.check_fence,
@@ -195,9 +195,9 @@ def check_fence(tx: Any, run: Run, fence: int, ttl_s: int) -> None:
 
 
 def _check_stopped(row: dict[str, Any], run: Run) -> None:
-    for name, what in (("connection_disabled", "connection"), ("rule_disabled", "rule")):
-        if row[name]:
-            raise RunCancelled(
-                f"The {what} of {run.lease_key} was disabled while run {run.id} worked.",
-                hint=f"Enable the {what}; the next run reads what this one would have read.",
-            )
+    if row["rule_disabled"]:
+        raise RuleDisabled(f"The rule of {run.lease_key} was disabled while run {run.id} worked.")
+    if row["connection_disabled"]:
+        raise ConnectionNotReady(
+            f"The connection of {run.lease_key} was disabled while run {run.id} worked."
+        )

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from integrations_hub.domain.run import GOOD, Run
-from integrations_hub.errors import ListingIncomplete, RunCancelled, RunFailed
+from integrations_hub.domain.run import CANCELLED, GOOD, Run
+from integrations_hub.errors import (
+    ConnectionNotReady,
+    ListingIncomplete,
+    RuleDisabled,
+    RunFailed,
+)
 from integrations_hub.failpoints import hit
 from integrations_hub.ports.records import RunStore
 from integrations_hub.ports.sync import Fenced, SyncStore
@@ -14,7 +19,13 @@ from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.stage import enter
 
 _SHOWN_IDS = 20
-_ENDS = {ListingIncomplete.default_code: "incomplete", CANCELLED: "cancelled"}
+_ENDS = {
+    ListingIncomplete.default_code: "incomplete",
+    CANCELLED: "cancelled",
+    # disabled while the run worked
+    RuleDisabled.default_code: "cancelled",
+    ConnectionNotReady.default_code: "cancelled",
+}
 
 
 @dataclass(frozen=True)

@@ -208,8 +208,8 @@ def test_a_run_says_how_far_it_is_and_when_it_will_be_done(engine: Any) -> None:
     ("stop", "code"),
     [
         ("cancel", "CANCELLED"),
-        ("UPDATE hub.integration_rule SET enabled = false", "CANCELLED"),
-        ("UPDATE hub.integration_connection SET is_disabled = true", "CANCELLED"),
+        ("UPDATE hub.integration_rule SET enabled = false", "RULE_DISABLED"),
+        ("UPDATE hub.integration_connection SET is_disabled = true", "CONNECTION_NOT_READY"),
     ],
     ids=["cancelled", "rule disabled", "connection disabled"],
 )

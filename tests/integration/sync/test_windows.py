@@ -17,6 +17,8 @@ DAY = timedelta(days=1)
 
 
 def _seed(hub: Engine, mark: datetime, generation: int = 1) -> None:
+    """A mark of the tests' own time instead of the one that enabling the rule set."""
+    hub.database.execute("DELETE FROM hub.integration_state")
     PostgresStateStore(hub.database).seed_mark(
         hub.connection.id, "projects", generation, seeded_by="ann", mark=mark
     )
@@ -78,6 +80,7 @@ def test_the_first_run_reads_what_its_mode_says_and_the_next_from_the_mark(
 
 def test_a_rule_that_reads_from_now_on_without_a_seed_says_what_to_do(engine: Any) -> None:
     hub = engine(FakeList([]), initialSyncMode="delta_only_from_now")
+    hub.database.execute("DELETE FROM hub.integration_state")
     with pytest.raises(ConfigurationError) as told:
         hub.stages().plan(hub.request())
     assert told.value.code == "SEED_MISSING"
@@ -87,6 +90,7 @@ def test_a_rule_that_reads_from_now_on_without_a_seed_says_what_to_do(engine: An
 def test_changes_between_enabling_and_the_first_run_are_read(engine: Any) -> None:
     listed = FakeList(portfolio(2000))
     hub = engine(listed, initialSyncMode="delta_only_from_now", page_size=100)
+    assert hub.row("SELECT seeded_by FROM hub.integration_state")["seeded_by"] == "rule"
     _seed(hub, listed.now)
     listed.touch("p-00007", name="after enabling, before the first run")
     run = hub.run()
