@@ -21,6 +21,7 @@ from bridge_api.key_gate import KeyGate
 from bridge_api.models.problems import Problem
 from bridge_api.remote_auth import RemoteAuth
 from bridge_api.routes import (
+    adopt,
     audit,
     capabilities,
     connect,
@@ -49,6 +50,7 @@ _ROUTERS = (
     jobs.router,
     audit.router,
     connections.router,
+    adopt.router,
     connect.router,
     rules.router,
     providers.router,

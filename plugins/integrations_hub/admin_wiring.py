@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from integrations_hub import wiring
+from integrations_hub.admin.adoption import Adoption, lock_foreign
 from integrations_hub.admin.connections import Connections
 from integrations_hub.admin.consent import Consents
 from integrations_hub.admin.forecast import Forecasts
@@ -30,10 +31,11 @@ from integrations_hub.store.providers import PostgresProviderStore
 from integrations_hub.store.rules import PostgresRuleStore
 from integrations_hub.store.runs import PostgresRunStore
 from integrations_hub.store.sealed_secrets import PostgresSecretStore
-from integrations_hub.store.tokens import PostgresTokenStore
+from integrations_hub.store.tokens import PostgresInstanceLock, PostgresTokenStore
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.hosts import HostGuard
 from integrations_hub.transport.oauth import pkce_pair
+from integrations_hub.vault.state_dir import instance_id
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class AdminServices:
 
     registry: Registry
     connections: Connections
+    adoption: Adoption
     rules: Rules
     runs: Runs
     projects: LocalProjectStore
@@ -80,7 +83,7 @@ def admin(
         ring = wiring.keyring(environ)
         return Consents(
             connections=store,
-            tokens=PostgresTokenStore(database),
+            tokens=PostgresTokenStore(database, instance_id(environ)),
             flows=PostgresOAuthFlowStore(database),
             audit=PostgresAuditStore(database),
             registry=registry,
@@ -96,6 +99,7 @@ def admin(
     return AdminServices(
         registry=registry,
         connections=connections,
+        adoption=Adoption(connections, PostgresInstanceLock(database), instance_id(environ)),
         rules=rules,
         runs=Runs(runs, rules, is_enabled(environ)),
         projects=projects,
@@ -111,7 +115,8 @@ def secrets(database: Database, environ: Mapping[str, str]) -> Secrets:
 
 
 def publish(database: Database, environ: Mapping[str, str]) -> None:
-    """Put the metadata and the limits in force (provider.json below the environment). Repeatable."""
+    """What a Hub does first: lock foreign connections, put metadata and limits in force. Repeatable."""
+    lock_foreign(PostgresInstanceLock(database), instance_id(environ))
     providers = wiring.registry().list_providers()
     PostgresProviderStore(database).sync(providers)
     for provider in providers:

@@ -167,6 +167,12 @@ class ProviderUnreachable(TransientError):
     default_code = "PROVIDER_UNREACHABLE"
 
 
+class OutcomeUnknown(ProviderUnreachable):
+    """A request left us and no readable answer came back: nobody knows whether it took effect."""
+
+    default_code = "OUTCOME_UNKNOWN"
+
+
 class RateLimited(TransientError):
     default_code = "RATE_LIMITED"
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
-from integrations_hub.access import Broker
+from integrations_hub.access import Broker, RefreshFacts
 from integrations_hub.admin import maintenance
 from integrations_hub.catalog.loader import load_folder
 from integrations_hub.catalog.metadata import ObjectMeta, Provider
@@ -44,6 +44,7 @@ from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.form_post import RequestsFormPoster
 from integrations_hub.transport.throttle import Throttle
 from integrations_hub.vault.keyring import Keyring
+from integrations_hub.vault.state_dir import TokenSpool, instance_id, state_dir
 
 
 @lru_cache(maxsize=1)
@@ -92,26 +93,36 @@ def broker(database: Database, environ: Mapping[str, str], clock: Clock | None =
     def client_of(connection: Connection) -> AuthClient:
         return auth_client(registry().get_provider(connection.provider_key), environ)
 
-    def margin_of(connection: Connection) -> int:
-        return registry().get_provider(connection.provider_key).oauth.refresh_margin_s
+    def facts_of(connection: Connection) -> RefreshFacts:
+        facts = registry().get_provider(connection.provider_key).oauth
+        return RefreshFacts(facts.refresh_margin_s, facts.refresh_rotates, facts.refresh_reuse)
+
+    ours = instance_id(environ)
 
     @contextmanager
     def own_tokens() -> Iterator[TokenStore]:
         """A refresh runs on its own thread, and a Database belongs to one thread."""
         own = database.fork()
         try:
-            yield PostgresTokenStore(own)
+            yield PostgresTokenStore(own, ours)
         finally:
             own.close()
 
     return Broker(
-        tokens=PostgresTokenStore(database),
+        tokens=PostgresTokenStore(database, ours),
         own_tokens=own_tokens,
         vault=keyring(environ),
+        spool=TokenSpool(_spool_folder(environ)),
         auth_client=client_of,
         clock=clock or SystemClock(),
-        margin_s=margin_of,
+        instance_id=ours,
+        facts_of=facts_of,
     )
+
+
+def _spool_folder(environ: Mapping[str, str]) -> Path | None:
+    folder = state_dir(environ)
+    return folder / "token_spool" if folder else None
 
 
 def provider_http(

@@ -49,7 +49,7 @@ def acme(**changes: Any) -> Provider:
             token_path="/connect/token", revocation_path=None, userinfo_path=None, pkce="S256",
             client_auth="body", endpoint_from_token="endpoint", company_claim="companyId",
             allowed_hosts=("api.acme.example", "*.eu.acme.example"), refresh_rotates=True,
-            refresh_margin_s=300, setup_hints=(), env_prefix="ACME",
+            refresh_margin_s=300, refresh_reuse="unknown", setup_hints=(), env_prefix="ACME",
         ),
         required_headers=(),
         base_url_variants={},

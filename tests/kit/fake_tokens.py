@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from integrations_hub.domain.connection import Connection, TokenGrant
 from integrations_hub.errors import DatabaseUnavailable
-from integrations_hub.ports.credentials import RefreshClaim, Sealed
+from integrations_hub.ports.credentials import Failure, NewPair, RefreshClaim, Sealed
 from tests.kit.fake_time import FakeClock
 
 
@@ -26,36 +26,40 @@ class PlainVault:
 
 
 class FakeTokens:
-    """One connection; claims do not expire by themselves (`lapse` does it)."""
+    """One connection; claims do not expire by themselves. `unknown_since` is what a claim tells."""
 
     def __init__(self, connection: Connection, sealed: Sealed | None, clock: FakeClock) -> None:
         self.connection, self.sealed, self.clock = connection, sealed, clock
         self.rejected = -1
         self.held: str | None = None
-        self.interrupted = False
-        self.failures: list[tuple[str, bool]] = []
+        self.unknown_since: datetime | None = None
+        self.failures: list[Failure] = []
+        self.given_back = 0
+        self.intents: list[str | None] = []
         self.database_away = 0
+        self.expires_in_s: float = 0
         self.lock = threading.RLock()
 
     def read(self, connection_id: int):
         with self.lock:
             return self.connection, self.sealed, self.rejected
 
-    def claim(self, connection_id: int, claim: str, ttl_s: int, *, version: int):
+    def claim(self, connection_id: int, claim: str, ttl_s: int, *, version: int, intent):
         with self.lock:
             if self.held or version != self.connection.token_version or self.sealed is None:
                 return None
             self.held = claim
-            return RefreshClaim(connection_id, claim, version, self.sealed, self.interrupted)
+            self.intents.append(intent)
+            return RefreshClaim(connection_id, claim, version, intent, self.unknown_since)
 
-    def save_refreshed(self, claim, tokens, *, expires_in_s, api_base_url) -> bool:
+    def save_refreshed(self, claim, pair, *, expires_in_s) -> bool:
         with self.lock:
             if self.database_away:
                 self.database_away -= 1
                 raise DatabaseUnavailable("away")
-            if self.held != claim.claim or self.connection.token_version != claim.version:
+            if self.connection.token_version != claim.version:
                 return False
-            self.sealed, self.held = tokens, None
+            self.sealed, self.held, self.expires_in_s = pair.tokens, None, expires_in_s
             self.connection = replace(
                 self.connection,
                 token_version=claim.version + 1,
@@ -64,16 +68,26 @@ class FakeTokens:
             )
             return True
 
-    def fail(self, claim, *, reason: str, needs_reauth: bool) -> None:
+    def fail(self, claim, failure) -> None:
         with self.lock:
+            if self.database_away:
+                self.database_away -= 1
+                raise DatabaseUnavailable("away")
             self.held = None
-            self.failures.append((reason, needs_reauth))
+            self.failures.append(failure)
             self.connection = replace(
                 self.connection,
-                needs_reauth=needs_reauth,
-                reauth_reason=reason if needs_reauth else None,
-                auth_state="needs_reauth" if needs_reauth else "degraded",
+                needs_reauth=failure.for_good,
+                reauth_reason="grant_rejected" if failure.for_good else None,
+                auth_state="needs_reauth" if failure.for_good else "degraded",
+                auth_code=failure.code,
+                auth_detail=failure.detail,
             )
+
+    def give_back(self, claim) -> None:
+        with self.lock:
+            self.held = None
+            self.given_back += 1
 
     def reject(self, connection_id: int, version: int) -> None:
         self.rejected = max(self.rejected, version)
@@ -81,6 +95,28 @@ class FakeTokens:
     def own(self):
         """What a refresh thread opens."""
         return nullcontext(self)
+
+
+class FakeSpool:
+    """Fulfils ports.Spool in memory; `log` keeps what was asked."""
+
+    def __init__(self) -> None:
+        self.kept: dict[int, tuple[RefreshClaim, NewPair]] = {}
+        self.log: list[str] = []
+        self.full = False
+
+    def put(self, claim, pair) -> None:
+        self.log.append("put")
+        if self.full:
+            raise OSError("no space")
+        self.kept[claim.version] = (claim, pair)
+
+    def find(self, connection_id: int):
+        return list(self.kept.values())
+
+    def drop(self, claim) -> None:
+        self.log.append("drop")
+        self.kept.pop(claim.version, None)
 
 
 class FakeIdp:

@@ -7,16 +7,21 @@ from datetime import timedelta
 
 import pytest
 
-from integrations_hub.access import Broker, seal_pair
+from integrations_hub.access import Broker, RefreshFacts, margin_s, seal_pair
 from integrations_hub.domain.connection import Connection
 from integrations_hub.errors import (
     GrantRejected,
+    HostNotAllowed,
+    OutcomeUnknown,
     ProviderContractError,
     ProviderUnreachable,
+    RateLimited,
     SettingInvalid,
 )
+from integrations_hub.ports.credentials import NewPair
+from integrations_hub.refresh import intent_of
 from tests.kit.fake_time import START, FakeClock
-from tests.kit.fake_tokens import FakeIdp, FakeTokens, PlainVault
+from tests.kit.fake_tokens import FakeIdp, FakeSpool, FakeTokens, PlainVault
 
 CONNECTED = Connection(
     id=7, provider_key="acme", key="main", label="Main", environment="production", company_id="c",
@@ -35,16 +40,19 @@ class World:
             CONNECTED, token_expires_at=START + timedelta(seconds=life_s), **changes
         )
         pair = seal_pair(self.vault, 7, access="a0", refresh="r0")
-        self.tokens = FakeTokens(connection, pair, self.clock)
+        self.tokens, self.spool = FakeTokens(connection, pair, self.clock), FakeSpool()
         self.broker = self.make(lambda connection: self.idp)
 
-    def make(self, auth_client) -> Broker:
+    def make(self, auth_client, instance_id: str = "here", **facts) -> Broker:
         return Broker(
             tokens=self.tokens,
             own_tokens=self.tokens.own,
             vault=self.vault,
+            spool=self.spool,
             auth_client=auth_client,
             clock=self.clock,
+            instance_id=instance_id,
+            facts_of=lambda connection: RefreshFacts(**facts),
         )
 
     def stored(self) -> dict:
@@ -72,7 +80,7 @@ def world():
 
 
 def test_a_living_token_is_served_without_asking_the_provider(world):
-    w = world(life_s=301)
+    w = world(life_s=361)
     served = w.broker.serve(7)
     assert (served.state, served.access_token, served.token_version) == ("ready", "a0", 4)
     assert (served.provider_key, served.connection_key, served.api_base_url) == (
@@ -122,9 +130,10 @@ def test_whoever_comes_late_to_a_finished_refresh_spends_nothing(world):
     w = world(life_s=0)
 
     def another_process_refreshes(connection):
-        claim = w.tokens.claim(7, "other", 40, version=4)
-        pair = seal_pair(w.vault, 7, access="a-other", refresh="r-other")
-        w.tokens.save_refreshed(claim, pair, expires_in_s=3600, api_base_url=None)
+        claim = w.tokens.claim(7, "other", 40, version=4, intent=None)
+        sealed = seal_pair(w.vault, 7, access="a-other", refresh="r-other")
+        pair = NewPair(sealed, 3600, w.clock.now(), None)
+        w.tokens.save_refreshed(claim, pair, expires_in_s=3600)
         return w.idp
 
     assert w.make(another_process_refreshes).serve(7).access_token == "a-other"
@@ -187,18 +196,55 @@ def test_a_rejected_grant_needs_a_person_at_once(world):
     served = w.broker.serve(7)
     assert (served.state, served.reason) == ("refused", "the provider rejected its grant")
     assert "reconnect" in served.hint
-    assert w.tokens.failures == [("grant_rejected", True)]
+    [failure] = w.tokens.failures
+    assert (failure.code, failure.for_good) == ("GRANT_REJECTED", True)
     assert w.broker.serve(7).state == "refused"
     assert w.idp.posts == ["r0"], "the identity server is left alone afterwards"
 
 
-@pytest.mark.parametrize("error", [ProviderUnreachable("timeout"), ProviderContractError("HTML")])
-def test_trouble_that_passes_keeps_the_tokens_and_serves_the_old_one(world, error):
+@pytest.mark.parametrize(
+    ("error", "unknown", "wait_s"),
+    [
+        (ProviderUnreachable("refused", retry_after_s=30), False, 30),
+        (RateLimited("429", retry_after_s=90), False, 90),
+        (ProviderContractError("400 invalid_scope", code="TOKEN_REQUEST_REFUSED"), False, 0),
+        (OutcomeUnknown("timeout"), True, 0),
+        (ProviderContractError("200 without a token"), True, 0),
+        (HostNotAllowed("elsewhere"), True, 0),
+    ],
+)
+def test_trouble_that_passes_keeps_the_tokens_and_says_whether_one_may_be_spent(
+    world, error, unknown, wait_s
+):
     w = world(life_s=120)
     w.idp.errors = [error]
     assert w.broker.serve(7).access_token == "a0"
-    assert w.tokens.failures == [("unreachable", False)]
+    [failure] = w.tokens.failures
+    assert (failure.for_good, failure.unknown, failure.wait_s) == (False, unknown, wait_s)
+    assert failure.code == error.code
+    assert ("tried once more" in failure.detail) == unknown
     assert w.stored()["refresh_token"] == "r0"
+    assert w.idp.posts == ["r0"], "never repeated at once"
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({"reuse": "grace"}, "accepts it again"),
+        ({"reuse": "none"}, "a reconnect is needed"),
+        ({"reuse": "unknown"}, "may be needed"),
+        ({"rotates": False}, None),
+    ],
+)
+def test_a_lost_answer_means_what_the_metadata_says_of_spent_tokens(world, facts, says):
+    w = world(life_s=0)
+    w.idp.errors = [OutcomeUnknown("timeout")]
+    w.make(lambda connection: w.idp, **facts).serve(7)
+    [failure] = w.tokens.failures
+    assert failure.unknown == (says is not None)
+    assert (says or "") in failure.detail
+    assert w.tokens.intents == [intent_of(4, "r0") if says else None]
+    assert "r0" not in (w.tokens.intents[0] or "")
 
 
 def test_trouble_that_passes_with_a_dead_token_asks_to_come_back(world):
@@ -212,10 +258,40 @@ def test_trouble_that_passes_with_a_dead_token_asks_to_come_back(world):
 
 def test_one_attempt_is_made_after_a_refresh_that_never_told_its_outcome(world):
     w = world(life_s=0)
-    w.tokens.interrupted = True
+    w.tokens.unknown_since = START
     w.idp.errors = [GrantRejected("invalid_grant")]
-    assert w.broker.serve(7).state == "refused"
+    served = w.broker.serve(7)
+    assert (served.state, served.reason) == (
+        "refused",
+        "a refresh was interrupted and the old sign-in no longer works",
+    )
+    assert served.hint == "A refresh was interrupted at 2026-03-01 12:00:00 UTC; please reconnect."
     assert w.idp.posts == ["r0"]
+
+
+def test_a_wrong_client_secret_is_named_even_after_an_interrupted_refresh(world):
+    w = world(life_s=0)
+    w.tokens.unknown_since = START
+    w.idp.errors = [
+        GrantRejected("invalid_client", code="CLIENT_REJECTED", hint="Correct id and secret.")
+    ]
+    served = w.broker.serve(7)
+    assert served.reason == "the provider rejected the app's client id or secret"
+    assert "Correct id and secret." in served.hint
+
+
+def test_a_process_frozen_after_its_claim_spends_nothing(world):
+    w = world(life_s=0)
+    won = w.tokens.claim
+
+    def claim_then_freeze(*args, **kwargs):
+        claim = won(*args, **kwargs)
+        w.clock.advance(11)
+        return claim
+
+    w.tokens.claim = claim_then_freeze
+    assert w.broker.serve(7).state == "refreshing"
+    assert (w.idp.posts, w.tokens.given_back, w.tokens.held) == ([], 1, None)
 
 
 def test_a_new_pair_is_saved_although_the_database_was_away(world):
@@ -224,6 +300,70 @@ def test_a_new_pair_is_saved_although_the_database_was_away(world):
     w.broker.serve(7)
     w.settle()
     assert w.stored()["refresh_token"] == "r1"
+    assert w.tokens.expires_in_s == 3600 - 5 * 0.5, "its life counts from the answer"
+    assert w.idp.posts == ["r0"]
+    assert w.spool.log == ["put", "drop"], "kept on disk while the database was away, not after"
+
+
+def test_a_pair_that_the_database_never_took_is_saved_by_the_next_use(world):
+    w = world(life_s=0)
+    w.tokens.database_away = 10_000
+    w.broker.serve(7)
+    w.settle()
+    assert w.stored()["refresh_token"] == "r0"
+    w.tokens.database_away = 0
+    assert w.broker.serve(7).access_token == "a1"
+    assert w.stored()["refresh_token"] == "r1"
+    assert w.idp.posts == ["r0"]
+    assert w.spool.kept == {}
+
+
+def test_a_full_disk_does_not_end_the_attempts_to_save(world):
+    w = world(life_s=0)
+    w.spool.full = True
+    w.tokens.database_away = 3
+    w.broker.serve(7)
+    w.settle()
+    assert w.stored()["refresh_token"] == "r1"
+
+
+def test_a_failure_is_noted_although_the_database_was_away(world):
+    w = world(life_s=0)
+    w.idp.errors = [GrantRejected("invalid_grant")]
+    w.tokens.database_away = 5
+    w.broker.serve(7)
+    w.settle()
+    assert [one.code for one in w.tokens.failures] == ["GRANT_REJECTED"]
+
+
+@pytest.mark.parametrize("bound_to", ["elsewhere", ""])
+def test_tokens_of_another_hub_are_neither_served_nor_spent(world, bound_to):
+    for life_s in (0, 3600):
+        w = world(life_s=life_s, instance_id=bound_to)
+        served = w.broker.serve(7)
+        assert (served.state, served.access_token) == ("refused", "")
+        assert "copied or restored" in served.reason
+        assert "adopt" in served.hint
+        assert (w.idp.posts, w.tokens.intents) == ([], [])
+    assert world(instance_id="here").broker.serve(7).state == "ready"
+
+
+def test_connections_made_together_do_not_refresh_together_and_each_keeps_its_instant():
+    connections = [replace(CONNECTED, id=number) for number in range(200)]
+    margins = [margin_s(one, RefreshFacts()) for one in connections]
+    assert margins == [margin_s(one, RefreshFacts()) for one in connections]
+    assert 300 <= min(margins) < 310
+    assert 350 < max(margins) <= 360
+    assert margin_s(replace(CONNECTED, token_version=5), RefreshFacts()) != margin_s(
+        CONNECTED, RefreshFacts()
+    )
+
+
+def test_a_token_that_lives_shortly_is_used_for_most_of_its_life(world):
+    w = world(life_s=16, token_life_s=60)
+    assert w.broker.serve(7).access_token == "a0"
+    w.clock.advance(2)
+    assert w.broker.serve(7).access_token == "a1"
     assert w.idp.posts == ["r0"]
 
 
@@ -239,7 +379,23 @@ def test_missing_client_settings_refuse_with_the_sentence_and_spend_nothing(worl
         "ACME_CLIENT_ID is not set.",
         "Set it.",
     )
-    assert w.tokens.held is None
+    assert w.tokens.intents == []
+
+
+def test_a_key_that_is_gone_refuses_with_its_sentence_and_spends_nothing(world):
+    w = world(life_s=0)
+
+    def no_key(sealed, *, purpose):
+        raise SettingInvalid("No key opens it.", hint="Put it back.")
+
+    w.vault.open = no_key
+    served = w.broker.serve(7)
+    assert (served.state, served.reason, served.hint) == (
+        "refused",
+        "No key opens it.",
+        "Put it back.",
+    )
+    assert w.tokens.intents == []
 
 
 def test_a_pair_without_a_refresh_token_needs_a_reconnect_when_it_ends(world):

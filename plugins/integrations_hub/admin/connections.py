@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Status:
-    """How a connection stands. `state`: new | connected | degraded | needs_reauth | disabled.
+    """How a connection stands. `state`: new | connected | degraded | needs_reauth | locked | disabled.
 
     `since`: since when it is not well, or the last good answer. `next_action`: connect | reconnect |
-    enable | wait, None when there is nothing to do.
+    adopt | enable | wait, None when there is nothing to do.
     """
 
     state: str
@@ -39,14 +39,18 @@ def status_of(connection: Connection) -> Status:
     """The one word and the one next step that people see."""
     if connection.is_disabled:
         return Status("disabled", "an admin disabled it", None, "enable")
+    trouble, since = connection.trouble(), connection.degraded_since
+    if connection.is_locked:
+        return Status("locked", trouble, None, "adopt")
     if connection.needs_reauth or connection.auth_state == "needs_reauth":
-        reason = connection.reauth_reason or "a person must sign in again"
-        return Status("needs_reauth", reason, connection.degraded_since, "reconnect")
+        # nobody has refused us yet: a reconnect would not help
+        step = "wait" if connection.reauth_reason == "unreachable" else "reconnect"
+        return Status("needs_reauth", trouble or "a person must sign in again", since, step)
     if not connection.is_active:
         return Status("new", "it was never connected", None, "connect")
-    if connection.auth_state == "degraded":
-        reason = "the identity server gives no good answer; it is tried again by itself"
-        return Status("degraded", reason, connection.degraded_since, "wait")
+    if trouble is not None:
+        since = since or connection.refresh_unknown_since
+        return Status("degraded", trouble, since, "wait")
     return Status("connected", None, connection.last_ok_at, None)
 
 

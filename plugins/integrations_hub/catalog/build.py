@@ -106,6 +106,7 @@ def _oauth(raw: _Json) -> OAuth:
         allowed_hosts=tuple(raw["allowedHosts"]),
         refresh_rotates=raw["refreshRotates"],
         refresh_margin_s=int(raw.get("refreshMarginSeconds", _REFRESH_MARGIN_S)),
+        refresh_reuse=raw.get("refreshReuse", "unknown"),
         setup_hints=tuple(raw.get("setupHints", ())),
         env_prefix=raw["envPrefix"],
     )

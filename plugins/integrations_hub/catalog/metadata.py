@@ -13,7 +13,8 @@ class OAuth:
 
     `endpoint_from_token`: member of the token answer that carries the API base, None when the base
     is fixed. `company_claim`: claim of the id token that names the company, None when there is none.
-    `refresh_rotates`: every refresh kills the refresh token it spent.
+    `refresh_rotates`: every refresh kills the refresh token it spent; `refresh_reuse`: whether the
+    spent one works again for a while.
     """
 
     flows: tuple[str, ...]
@@ -30,6 +31,7 @@ class OAuth:
     allowed_hosts: tuple[str, ...]  # exact names or "*.name"
     refresh_rotates: bool
     refresh_margin_s: int
+    refresh_reuse: str  # grace | none | unknown
     setup_hints: tuple[str, ...]
     env_prefix: str
 

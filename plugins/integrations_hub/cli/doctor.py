@@ -29,6 +29,7 @@ from integrations_hub.errors import (
 )
 from integrations_hub.store.database import Database
 from integrations_hub.store.migrate import current, head
+from integrations_hub.vault.state_dir import ID_FILE, instance_id
 
 _FREE_BYTES_NEEDED = 500 * 1024 * 1024
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -59,6 +60,7 @@ def diagnose(environ: Mapping[str, str], repository: Path, port: int) -> list[Fi
         "Python": check_python,
         "provider files": check_providers,
         "secret key": lambda: check_secret_key(environ),
+        "instance": lambda: check_instance(environ, state),
         "identity servers": lambda: check_identity_servers(environ),
         "state folder": lambda: check_state(state),
         "maintenance": lambda: tell_maintenance(environ, state),
@@ -142,6 +144,16 @@ def refuse_dropped_keys(url: str, environ: Mapping[str, str]) -> None:
         secrets(database, environ).refuse_dropped_keys()
     finally:
         database.close()
+
+
+def check_instance(environ: Mapping[str, str], state: Path) -> str:
+    """Which Hub this is: a copy of its database elsewhere leaves the tokens alone."""
+    if environ.get("HUB_INSTANCE_ID", "").strip():
+        return f"HUB_INSTANCE_ID is {instance_id(environ)}."
+    made = state / ID_FILE
+    if not made.exists():
+        return f"HUB_INSTANCE_ID is not set; the first start makes an id in {state}."
+    return f"{instance_id({'HUB_STATE_DIR': str(state)})}, made in {state}."
 
 
 def check_identity_servers(environ: Mapping[str, str]) -> str:

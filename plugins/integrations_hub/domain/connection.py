@@ -6,6 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+CLIENT_REJECTED = "CLIENT_REJECTED"
+ROTATION_LOST = "ROTATION_LOST"
+LOCKED = "its tokens belong to another Hub: this database was copied or restored"
+ADOPT = (
+    "Adopt it when the other Hub is off for good (`hub connections adopt`), "
+    "else connect it again with a sign-in of its own."
+)
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -30,6 +38,12 @@ class Connection:
     token_expires_at: datetime | None
     limits: dict[str, int] = field(default_factory=dict)
     filter_probes: dict[str, Any] = field(default_factory=dict)
+    token_life_s: int | None = None
+    refresh_unknown_since: datetime | None = None
+    auth_code: str | None = None
+    auth_detail: str | None = None
+    instance_id: str | None = None
+    is_locked: bool = False
 
     @property
     def conn_id(self) -> str:
@@ -40,11 +54,41 @@ class Connection:
         """Why no run may use it now, as a clause; None when it is ready."""
         if self.is_disabled:
             return "it is disabled"
+        if self.is_locked:
+            return LOCKED
         if self.needs_reauth and self.reauth_reason == "grant_rejected":
-            return "the provider rejected its grant"
+            return self.rejected_because()
         if not self.is_active:
             return "it was never connected"
         return None
+
+    def rejected_because(self) -> str:
+        """Which of the two was refused, or that a refresh broke off, as a clause."""
+        if self.auth_code == ROTATION_LOST:
+            return "a refresh was interrupted and the old sign-in no longer works"
+        if self.auth_code == CLIENT_REJECTED:
+            return "the provider rejected the app's client id or secret"
+        return "the provider rejected its grant"
+
+    def trouble(self) -> str | None:
+        """What is wrong with its tokens and what comes next, as sentences; None when all is well."""
+        if self.is_locked:
+            return f"Locked: {LOCKED}. {ADOPT}"
+        if self.needs_reauth and self.reauth_reason == "unreachable":
+            since = _at(self.degraded_since)
+            return f"Admin attention needed: no good answer from the identity server since {since}."
+        if self.needs_reauth:
+            return self.auth_detail or self.rejected_because()
+        if self.refresh_unknown_since is not None:
+            since = _at(self.refresh_unknown_since)
+            return f"Refresh outcome unknown since {since}: the old token is tried once more."
+        if self.auth_state == "degraded":
+            return self.auth_detail or "The identity server gives no good answer."
+        return None
+
+
+def _at(instant: datetime | None) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC" if instant else "an unknown time"
 
 
 @dataclass(frozen=True)

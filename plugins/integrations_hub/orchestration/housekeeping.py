@@ -57,7 +57,8 @@ class HousekeepingTask(BaseOperator):
             if head is not None:
                 # outside the database: whoever rewrites the audit log there does not reach this line
                 log.info("audit_head noted=%s", head)
-            done = {"lost": lost, **store.purge()}
+            unknown = store.note_interrupted()
+            done = {"lost": lost, "refreshes_unknown": unknown, **store.purge()}
             store.beat("housekeeping", done)
             return done
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from integrations_hub.domain.connection import Connection
@@ -76,13 +77,42 @@ class Signer(Protocol):
 
 @dataclass(frozen=True)
 class RefreshClaim:
-    """A won claim: the sealed token pair to spend and the version to compare and set."""
+    """A won claim on one version: the compare-and-set of its outcome.
+
+    `intent` names version and token being spent (None: the provider's refresh tokens live on);
+    `unknown_since`: start of an earlier refresh of the same token that never told its outcome.
+    """
 
     connection_id: int
     claim: str
     version: int
+    intent: str | None = None
+    unknown_since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class NewPair:
+    """What a refresh brought, sealed. `answered_at` is aware UTC, `life_s` counts from it."""
+
     tokens: Sealed
-    interrupted: bool = False  # an earlier refresh never told its outcome
+    life_s: int
+    answered_at: datetime
+    api_base_url: str | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a refresh brought nothing.
+
+    `for_good`: the identity server refused grant or app, a person must act. `unknown`: the refresh
+    token may be spent. `wait_s`: how long the server asks to be left alone.
+    """
+
+    code: str
+    detail: str
+    for_good: bool = False
+    unknown: bool = False
+    wait_s: float = 0.0
 
 
 class TokenStore(Protocol):
@@ -92,17 +122,15 @@ class TokenStore(Protocol):
         """Connection, sealed token pair and rejected_version, read in one statement."""
 
     def claim(
-        self, connection_id: int, claim: str, ttl_s: int, *, version: int
+        self, connection_id: int, claim: str, ttl_s: int, *, version: int, intent: str | None
     ) -> RefreshClaim | None:
-        """Win the right to refresh (committed).
+        """Win the right to refresh and write the intent down (committed).
 
         None while another claim or a back-off lives, or when the token is no longer at `version`.
         """
 
-    def save_refreshed(
-        self, claim: RefreshClaim, tokens: Sealed, *, expires_in_s: int, api_base_url: str | None
-    ) -> bool:
-        """Compare-and-set on version and claim; False when it was overtaken."""
+    def save_refreshed(self, claim: RefreshClaim, pair: NewPair, *, expires_in_s: float) -> bool:
+        """Compare-and-set on version and intent; False when it was overtaken."""
 
     def save_connected(
         self,
@@ -117,11 +145,37 @@ class TokenStore(Protocol):
     ) -> Connection:
         """First consent or reconnect: tokens, state and audit entry in one transaction."""
 
-    def fail(self, claim: RefreshClaim, *, reason: str, needs_reauth: bool) -> None:
-        """Give the claim back; note the reason (degraded, or needs_reauth at once)."""
+    def fail(self, claim: RefreshClaim, failure: Failure) -> None:
+        """Give the claim back and note why (degraded, or needs_reauth at once)."""
+
+    def give_back(self, claim: RefreshClaim) -> None:
+        """The call was never made: as if the claim had not been won."""
 
     def reject(self, connection_id: int, version: int) -> None:
         """A task saw 401 with this token version."""
+
+
+class InstanceLock(Protocol):
+    """Which Hub holds the tokens of this database's connections."""
+
+    def adopt(
+        self, connection_id: int, instance_id: str, *, actor: str, request_id: str | None
+    ) -> bool:
+        """Hold them here from now on (audited); False when they are ours already."""
+
+    def lock_foreign(self, instance_id: str) -> list[str]:
+        """Mark what belongs to another Hub, free what came home; the names now locked."""
+
+
+class Spool(Protocol):
+    """Where a new pair waits while the database does not take it; it exists nowhere else."""
+
+    def put(self, claim: RefreshClaim, pair: NewPair) -> None:
+        """Keep it until `drop`. Raises OSError."""
+
+    def find(self, connection_id: int) -> list[tuple[RefreshClaim, NewPair]]: ...
+
+    def drop(self, claim: RefreshClaim) -> None: ...
 
 
 class OAuthFlowStore(Protocol):

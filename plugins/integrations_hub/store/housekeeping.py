@@ -43,6 +43,10 @@ class HousekeepingStore:
             tx.execute(self._sql.free_lease, {"run_id": run_id})
             return 1
 
+    def note_interrupted(self) -> int:
+        """Show refreshes whose process died before it told the outcome."""
+        return self._database.execute(self._sql.note_interrupted)
+
     def purge(self) -> dict[str, int]:
         """Delete what nobody reads any more; rows per kind."""
         return {

@@ -9,7 +9,8 @@ from psycopg.types.json import Jsonb
 
 from integrations_hub.domain.connection import Connection
 from integrations_hub.errors import ConflictingChange, NotFound
-from integrations_hub.ports.credentials import RefreshClaim, Sealed
+from integrations_hub.ports.credentials import Failure, NewPair, RefreshClaim, Sealed
+from integrations_hub.store.audit import record
 from integrations_hub.store.database import Database, Row
 from integrations_hub.store.statements import load
 
@@ -18,10 +19,14 @@ _COLUMNS = tuple(field.name for field in fields(Connection))
 
 
 class PostgresTokenStore:
-    """Fulfils ports.TokenStore. Single-threaded like its Database."""
+    """Fulfils ports.TokenStore. Single-threaded like its Database.
 
-    def __init__(self, database: Database) -> None:
+    `instance_id`: which Hub holds what is saved here; None leaves that as it stands.
+    """
+
+    def __init__(self, database: Database, instance_id: str | None = None) -> None:
         self._database = database
+        self._instance_id = instance_id
 
     def read(self, connection_id: int) -> tuple[Connection, Sealed | None, int]:
         """Raises NotFound."""
@@ -34,35 +39,34 @@ class PostgresTokenStore:
         return _connection(row), sealed, row["rejected_version"]
 
     def claim(
-        self, connection_id: int, claim: str, ttl_s: int, *, version: int
+        self, connection_id: int, claim: str, ttl_s: int, *, version: int, intent: str | None
     ) -> RefreshClaim | None:
         """The committed claim, or None (held, in back-off, or another version)."""
-        row = self._database.row(
-            _q.claim,
-            {"connection_id": connection_id, "claim": claim, "ttl_s": ttl_s, "version": version},
-        )
+        values = {
+            "connection_id": connection_id,
+            "claim": claim,
+            "ttl_s": ttl_s,
+            "version": version,
+            "intent": intent,
+        }
+        row = self._database.row(_q.claim, values)
         if row is None:
             return None
-        return RefreshClaim(
-            connection_id=connection_id,
-            claim=claim,
-            version=row["token_version"],
-            tokens=Sealed(row["key_id"], bytes(row["ciphertext"])),
-            interrupted=row["interrupted"],
-        )
+        return RefreshClaim(connection_id, claim, version, intent, row["refresh_unknown_since"])
 
-    def save_refreshed(
-        self, claim: RefreshClaim, tokens: Sealed, *, expires_in_s: int, api_base_url: str | None
-    ) -> bool:
-        """False when version or claim has changed meanwhile."""
+    def save_refreshed(self, claim: RefreshClaim, pair: NewPair, *, expires_in_s: float) -> bool:
+        """False when the version has moved on, or another token than the one spent is stored."""
         saved = self._database.execute(
             _q.save_refreshed,
             _of(claim)
             | {
-                "key_id": tokens.key_id,
-                "ciphertext": tokens.ciphertext,
+                "intent": claim.intent,
+                "key_id": pair.tokens.key_id,
+                "ciphertext": pair.tokens.ciphertext,
                 "expires_in_s": expires_in_s,
-                "api_base_url": api_base_url,
+                "life_s": pair.life_s,
+                "api_base_url": pair.api_base_url,
+                "instance_id": self._instance_id,
             },
         )
         return saved == 1
@@ -88,6 +92,7 @@ class PostgresTokenStore:
             "key_id": tokens.key_id,
             "ciphertext": tokens.ciphertext,
             "request_id": request_id,
+            "instance_id": self._instance_id,
         }
         try:
             with self._database.transaction() as tx:
@@ -103,14 +108,63 @@ class PostgresTokenStore:
             ) from error
         return _connection(row)
 
-    def fail(self, claim: RefreshClaim, *, reason: str, needs_reauth: bool) -> None:
+    def fail(self, claim: RefreshClaim, failure: Failure) -> None:
+        """No effect when the claim was overtaken. What needs a person is audited."""
+        values = _of(claim) | {"code": failure.code, "detail": failure.detail}
+        if not failure.for_good:
+            more = {"unknown": failure.unknown, "wait_s": failure.wait_s}
+            self._database.execute(_q.fail_for_now, values | more)
+            return
+        with self._database.transaction() as tx:
+            row = tx.execute(_q.fail_for_good, values).fetchone()
+            if row is not None:
+                record(
+                    tx,
+                    actor="hub",
+                    action="connection.grant_rejected",
+                    target=f"connection:{row['provider_key']}:{row['key']}",
+                    detail={"code": failure.code, "disabled": row["is_disabled"]},
+                    request_id=None,
+                )
+
+    def give_back(self, claim: RefreshClaim) -> None:
         """No effect when the claim was overtaken."""
-        statement = _q.fail_for_good if needs_reauth else _q.fail_for_now
-        self._database.execute(statement, _of(claim) | {"reason": reason})
+        self._database.execute(_q.give_back, _of(claim))
 
     def reject(self, connection_id: int, version: int) -> None:
         """Versions of the future are ignored."""
         self._database.execute(_q.reject, {"connection_id": connection_id, "version": version})
+
+
+class PostgresInstanceLock:
+    """Fulfils ports.InstanceLock."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def adopt(
+        self, connection_id: int, instance_id: str, *, actor: str, request_id: str | None
+    ) -> bool:
+        """False when there was nothing to decide."""
+        values = {"connection_id": connection_id, "instance_id": instance_id}
+        with self._database.transaction() as tx:
+            row = tx.execute(_q.adopt, values).fetchone()
+            if row is None:
+                return False
+            record(
+                tx,
+                actor=actor,
+                action="connection.adopted",
+                target=f"connection:{row['provider_key']}:{row['key']}",
+                detail={"held_by": row["held_by"], "adopted_by": instance_id},
+                request_id=request_id,
+            )
+        return True
+
+    def lock_foreign(self, instance_id: str) -> list[str]:
+        """Names like `provider/key`."""
+        rows = self._database.rows(_q.lock_foreign, {"instance_id": instance_id})
+        return [f"{row['provider_key']}/{row['key']}" for row in rows if row["is_locked"]]
 
 
 def _of(claim: RefreshClaim) -> dict[str, object]:

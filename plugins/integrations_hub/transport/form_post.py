@@ -7,10 +7,15 @@ import time
 from collections.abc import Mapping
 
 import requests
-from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+)
 from urllib3.util.retry import Retry
 
-from integrations_hub.errors import ProviderUnreachable, UnexpectedRedirect
+from integrations_hub.errors import OutcomeUnknown, ProviderUnreachable, UnexpectedRedirect
 from integrations_hub.ports.outside import Clock, HttpResponse
 from integrations_hub.transport.body import read_body
 from integrations_hub.transport.clock import SystemClock
@@ -18,8 +23,8 @@ from integrations_hub.transport.log_guard import guarded
 from integrations_hub.transport.session import new_session
 from integrations_hub.transport.unreachable import host_of, reason_of, root_of
 
-_TIMEOUT_S = (5.0, 20.0)
-_TOTAL_S = 30.0  # below the broker's claim
+_TIMEOUT_S = (5.0, 60.0)
+_TOTAL_S = 60.0  # with three connects below the broker's claim; a lost answer may cost the grant
 _MAX_BODY_BYTES = 1024 * 1024
 _UNSENT_TRIES = 3
 _log = guarded(__name__)
@@ -29,7 +34,7 @@ class RequestsFormPoster:
     """Fulfils ports.FormPoster.
 
     Repeats only what provably never left: refused connections and names that do not resolve. A
-    timeout or a lost answer is ProviderUnreachable with the outcome unknown. Answers of every
+    timeout or a lost answer is OutcomeUnknown. Answers of every
     status below and above 300 but redirects are handed back; the body is at most 1 MB.
     """
 
@@ -45,7 +50,10 @@ class RequestsFormPoster:
         self._environ = os.environ if environ is None else environ
 
     def post_form(self, url: str, form: Mapping[str, str]) -> HttpResponse:
-        """POST once. Raises ProviderUnreachable or UnexpectedRedirect; form values appear nowhere."""
+        """POST once; form values appear nowhere.
+
+        Raises ProviderUnreachable (never sent), OutcomeUnknown or UnexpectedRedirect.
+        """
         never = Retry(0, redirect=0, raise_on_status=False, raise_on_redirect=False)
         with new_session(
             user_agent=self._user_agent, environ=self._environ, retry=never
@@ -82,12 +90,14 @@ class RequestsFormPoster:
 
 
 def _provably_unsent(error: BaseException) -> bool:
-    """Connection refused or no such name: the form never left this machine."""
-    return isinstance(root_of(error), (NewConnectionError, NameResolutionError))
+    """Connection refused, nobody there or no such name: the form never left this machine."""
+    unsent = (NewConnectionError, NameResolutionError, ConnectTimeoutError)
+    return isinstance(root_of(error), unsent)
 
 
 def _unreachable(url: str, error: BaseException) -> ProviderUnreachable:
-    return ProviderUnreachable(
+    kind = ProviderUnreachable if _provably_unsent(error) else OutcomeUnknown
+    return kind(
         f"The identity server {host_of(url)} did not answer: {reason_of(error)}.",
         retry_after_s=30,
         hint="Nothing to do if it recovers; it is tried again by itself.",

@@ -10,17 +10,25 @@ import secrets
 from typing import Any
 from urllib.parse import urlencode
 
-from integrations_hub.domain.connection import TokenGrant
-from integrations_hub.errors import GrantRejected, HubError, ProviderContractError, TransientError
+from integrations_hub.domain.connection import CLIENT_REJECTED, TokenGrant
+from integrations_hub.errors import (
+    GrantRejected,
+    HubError,
+    OutcomeUnknown,
+    ProviderContractError,
+    TransientError,
+)
 from integrations_hub.ports.outside import HttpResponse
 from integrations_hub.transport.retry import parse_retry_after
 
 _DEFAULT_LIFE_S = 55 * 60
 _SHORTEST_LIFE_S = 60
 _LONGEST_LIFE_S = 366 * 24 * 3600
+_MAYBE_DONE = (200, 500, 502, 504)
+REQUEST_REFUSED = "TOKEN_REQUEST_REFUSED"
 _REJECTIONS = {
     "invalid_grant": "Open the Hub and reconnect: the sign-in expired, was revoked or was already used.",
-    "invalid_client": "Check the app's client id and client secret; reconnecting alone does not help.",
+    "invalid_client": "Correct the app's client id and client secret first, then reconnect; reconnecting alone does not help.",
     "unauthorized_client": "Check at the provider that the app may use this flow and ask for offline access.",
 }
 
@@ -114,7 +122,14 @@ def _refusal(response: HttpResponse, answer: dict[str, Any] | None) -> HubError:
     error = _text(answer, "error") if answer is not None else None
     if response.status in (400, 401) and error in _REJECTIONS:
         return GrantRejected(
-            f"The identity server rejected the request: {error}.", hint=_REJECTIONS[error]
+            f"The identity server rejected the request: {error}.",
+            hint=_REJECTIONS[error],
+            code="" if error == "invalid_grant" else CLIENT_REJECTED,
+        )
+    if response.status in _MAYBE_DONE:
+        # a gateway may speak for a server behind it that went on and spent the token
+        return OutcomeUnknown(
+            f"The identity server answered {response.status} without a token.", retry_after_s=30
         )
     if response.status == 429 or response.status >= 500 or answer is None:
         told = parse_retry_after(response.headers.get("retry-after"), response.headers.get("date"))
@@ -126,6 +141,7 @@ def _refusal(response: HttpResponse, answer: dict[str, Any] | None) -> HubError:
     return ProviderContractError(
         f"The identity server answered {response.status} ({named}).",
         hint="Check the app's registration at the provider: redirect URI, scopes and flow.",
+        code=REQUEST_REFUSED,
     )
 
 

@@ -56,6 +56,13 @@ DELETE FROM hub.oauth_flow WHERE nonce_hash IN (
 DELETE FROM hub.rate_inflight WHERE token IN (
     SELECT token FROM hub.rate_inflight WHERE expires_at < clock_timestamp() LIMIT %(batch)s);
 
+-- name: note_interrupted
+-- Refreshes whose process died before it told the outcome: shown at once, not only when somebody needs the token
+UPDATE hub.integration_connection
+   SET refresh_unknown_since = refresh_intent_at, updated_at = clock_timestamp()
+ WHERE refresh_claim IS NOT NULL AND refresh_intent IS NOT NULL AND refresh_unknown_since IS NULL
+   AND refresh_claim_until < clock_timestamp();
+
 -- name: beat
 -- Show life
 INSERT INTO hub.heartbeat (name, at, detail) VALUES (%(name)s, clock_timestamp(), %(detail)s::jsonb)

@@ -6,28 +6,32 @@ SELECT c.*, s.key_id AS token_key_id, s.ciphertext AS token_ciphertext
  WHERE c.id = %(connection_id)s;
 
 -- name: claim
--- Win the right to refresh one version; a claim that lapsed with its owner still named has an unknown outcome.
-WITH old AS (
-    SELECT id, refresh_claim IS NOT NULL AS interrupted FROM hub.integration_connection
-     WHERE id = %(connection_id)s FOR UPDATE
-)
-UPDATE hub.integration_connection c
-   SET refresh_claim = %(claim)s, refresh_claim_until = clock_timestamp() + make_interval(secs => %(ttl_s)s)
-  FROM old, hub.encrypted_secret s
- WHERE c.id = old.id AND s.connection_id = c.id AND s.purpose = 'oauth_tokens'
-   AND c.token_version = %(version)s
-   AND (c.refresh_claim_until IS NULL OR c.refresh_claim_until < clock_timestamp())
-RETURNING c.token_version, s.key_id, s.ciphertext, old.interrupted;
+-- Win the right to spend the refresh token of one version, and write down that we are about to (the intent, before the call).
+-- An intent that is still open for the same token belongs to a refresh whose outcome nobody learned.
+UPDATE hub.integration_connection
+   SET refresh_claim = %(claim)s, refresh_claim_until = clock_timestamp() + make_interval(secs => %(ttl_s)s),
+       refresh_unknown_since = CASE WHEN refresh_intent = %(intent)s THEN coalesce(refresh_unknown_since, refresh_intent_at) END,
+       refresh_intent = %(intent)s, refresh_intent_at = clock_timestamp()
+ WHERE id = %(connection_id)s AND token_version = %(version)s
+   AND (refresh_claim_until IS NULL OR refresh_claim_until < clock_timestamp())
+   AND EXISTS (SELECT 1 FROM hub.encrypted_secret s
+                WHERE s.connection_id = %(connection_id)s AND s.purpose = 'oauth_tokens')
+RETURNING refresh_unknown_since;
 
 -- name: save_refreshed
--- Compare-and-set: only the holder of the claim on this version replaces the pair.
+-- Compare-and-set: only the pair that came for exactly this version and refresh token replaces it. The claim is not asked:
+-- whoever got the answer holds the only living pair, however long the database was away.
 WITH mine AS (
-    UPDATE hub.integration_connection
+    UPDATE hub.integration_connection c
        SET token_version = token_version + 1, token_expires_at = clock_timestamp() + make_interval(secs => %(expires_in_s)s),
-           api_base_url = coalesce(%(api_base_url)s, api_base_url), refresh_claim = NULL, refresh_claim_until = NULL,
-           auth_state = 'connected', degraded_since = NULL, last_ok_at = clock_timestamp(),
-           needs_reauth = false, reauth_reason = NULL, updated_at = clock_timestamp()
-     WHERE id = %(connection_id)s AND token_version = %(version)s AND refresh_claim = %(claim)s
+           token_life_s = %(life_s)s, api_base_url = coalesce(%(api_base_url)s, api_base_url),
+           refresh_claim = NULL, refresh_claim_until = NULL,
+           refresh_intent = NULL, refresh_intent_at = NULL, refresh_unknown_since = NULL,
+           auth_state = 'connected', degraded_since = NULL, last_ok_at = clock_timestamp(), auth_code = NULL, auth_detail = NULL,
+           needs_reauth = false, reauth_reason = NULL, instance_id = coalesce(%(instance_id)s, instance_id),
+           updated_at = clock_timestamp()
+     WHERE id = %(connection_id)s AND token_version = %(version)s AND refresh_intent IS NOT DISTINCT FROM %(intent)s
+       AND EXISTS (SELECT 1 FROM hub.encrypted_secret s WHERE s.connection_id = c.id AND s.purpose = 'oauth_tokens')
     RETURNING id
 )
 UPDATE hub.encrypted_secret s
@@ -38,9 +42,12 @@ UPDATE hub.encrypted_secret s
 -- First consent or reconnect; the version goes on counting, so an old rejection never hits the new token.
 UPDATE hub.integration_connection
    SET token_version = token_version + 1, token_expires_at = clock_timestamp() + make_interval(secs => %(expires_in_s)s),
-       api_base_url = %(api_base_url)s, company_id = %(company_id)s, connected_by = %(actor)s, is_active = true,
-       refresh_claim = NULL, refresh_claim_until = NULL, auth_state = 'connected', degraded_since = NULL,
-       last_ok_at = clock_timestamp(), needs_reauth = false, reauth_reason = NULL, updated_at = clock_timestamp()
+       token_life_s = %(expires_in_s)s, api_base_url = %(api_base_url)s, company_id = %(company_id)s, connected_by = %(actor)s,
+       is_active = true, refresh_claim = NULL, refresh_claim_until = NULL,
+       refresh_intent = NULL, refresh_intent_at = NULL, refresh_unknown_since = NULL,
+       auth_state = 'connected', degraded_since = NULL, auth_code = NULL, auth_detail = NULL,
+       last_ok_at = clock_timestamp(), needs_reauth = false, reauth_reason = NULL,
+       instance_id = coalesce(%(instance_id)s, instance_id), is_locked = false, updated_at = clock_timestamp()
  WHERE id = %(connection_id)s
 RETURNING *;
 
@@ -58,23 +65,58 @@ INSERT INTO hub.audit_log (actor, action, target, detail, request_id)
 VALUES (%(actor)s, %(action)s, %(target)s, %(detail)s, %(request_id)s);
 
 -- name: fail_for_good
--- The identity server refused the grant: a person must reconnect.
-UPDATE hub.integration_connection
+-- The identity server refused grant or app: a person must act. The intent stays open: should the lost answer still come, it heals.
+UPDATE hub.integration_connection c
    SET refresh_claim = NULL, refresh_claim_until = NULL, auth_state = 'needs_reauth', needs_reauth = true,
-       reauth_reason = %(reason)s, degraded_since = coalesce(degraded_since, clock_timestamp()), updated_at = clock_timestamp()
- WHERE id = %(connection_id)s AND token_version = %(version)s AND refresh_claim = %(claim)s;
+       reauth_reason = 'grant_rejected', auth_code = %(code)s, auth_detail = %(detail)s,
+       degraded_since = coalesce(degraded_since, clock_timestamp()), updated_at = clock_timestamp(),
+       is_disabled = is_disabled OR EXISTS (
+           SELECT 1 FROM hub.integration_rule r
+            WHERE r.connection_id = c.id AND r.enabled AND r.body ->> 'onRejectedGrant' = 'disable')
+ WHERE id = %(connection_id)s AND token_version = %(version)s AND refresh_claim = %(claim)s
+RETURNING provider_key, key, is_disabled;
 
 -- name: fail_for_now
--- Tokens are kept; the next try waits as long as half the trouble lasts (30 s to 15 min). After 24 h a person is asked (D15).
+-- Tokens are kept; the next try waits as long as half the trouble lasts (30 s to 15 min), or as long as the server says.
+-- After 24 h a person is asked (D15). An outcome that stays unknown keeps its intent open.
 UPDATE hub.integration_connection
    SET refresh_claim = NULL,
-       refresh_claim_until = clock_timestamp() + least(interval '15 min', greatest(interval '30 s',
-           (clock_timestamp() - coalesce(degraded_since, clock_timestamp())) / 2)),
+       refresh_claim_until = clock_timestamp() + greatest(make_interval(secs => %(wait_s)s), least(interval '15 min',
+           greatest(interval '30 s', (clock_timestamp() - coalesce(degraded_since, clock_timestamp())) / 2))),
+       refresh_unknown_since = CASE WHEN %(unknown)s THEN coalesce(refresh_unknown_since, refresh_intent_at)
+                                    ELSE refresh_unknown_since END,
+       refresh_intent = CASE WHEN %(unknown)s OR refresh_unknown_since IS NOT NULL THEN refresh_intent END,
        auth_state = CASE WHEN degraded_since < clock_timestamp() - interval '24 h' THEN 'needs_reauth' ELSE 'degraded' END,
        needs_reauth = coalesce(degraded_since < clock_timestamp() - interval '24 h', false),
        reauth_reason = CASE WHEN degraded_since < clock_timestamp() - interval '24 h' THEN 'unreachable' END,
+       auth_code = %(code)s, auth_detail = %(detail)s,
        degraded_since = coalesce(degraded_since, clock_timestamp()), updated_at = clock_timestamp()
  WHERE id = %(connection_id)s AND token_version = %(version)s AND refresh_claim = %(claim)s;
+
+-- name: give_back
+-- The call was never made: nothing happened, the next one may try at once. An earlier unknown outcome stays one.
+UPDATE hub.integration_connection
+   SET refresh_claim = NULL, refresh_claim_until = NULL,
+       refresh_intent = CASE WHEN refresh_unknown_since IS NOT NULL THEN refresh_intent END
+ WHERE id = %(connection_id)s AND token_version = %(version)s AND refresh_claim = %(claim)s;
+
+-- name: adopt
+-- An admin decides that this Hub holds the tokens from now on.
+WITH old AS (
+    SELECT id, instance_id FROM hub.integration_connection WHERE id = %(connection_id)s FOR UPDATE
+)
+UPDATE hub.integration_connection c
+   SET instance_id = %(instance_id)s, is_locked = false, updated_at = clock_timestamp()
+  FROM old
+ WHERE c.id = old.id AND (c.is_locked OR old.instance_id <> %(instance_id)s)
+RETURNING c.provider_key, c.key, old.instance_id AS held_by;
+
+-- name: lock_foreign
+-- Show which connections belong to another Hub; one that came home is free again.
+UPDATE hub.integration_connection
+   SET is_locked = (instance_id IS NOT NULL AND instance_id <> %(instance_id)s), updated_at = clock_timestamp()
+ WHERE is_locked <> (instance_id IS NOT NULL AND instance_id <> %(instance_id)s)
+RETURNING provider_key, key, is_locked;
 
 -- name: reject
 -- A task got 401 with this version; later versions are not touched by it.

@@ -1,0 +1,10 @@
+DROP VIEW hub.hub_v_connection;
+ALTER TABLE hub.integration_connection
+    DROP COLUMN token_life_s,
+    DROP COLUMN refresh_intent,
+    DROP COLUMN refresh_intent_at,
+    DROP COLUMN refresh_unknown_since,
+    DROP COLUMN auth_code,
+    DROP COLUMN auth_detail,
+    DROP COLUMN instance_id,
+    DROP COLUMN is_locked;

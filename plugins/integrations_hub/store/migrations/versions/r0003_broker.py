@@ -1,6 +1,7 @@
-"""Reserved: broker.
+"""Token broker: write-ahead intent of a refresh, why a connection is in trouble, the Hub its tokens belong to.
 
-A downgrade loses nothing.
+A downgrade loses which refreshes had an unknown outcome, the last trouble's sentence, and which Hub
+the tokens belong to: a copy of the database would then use them again.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """New columns of the connection, and its public view."""
     sql_files.run(__file__)
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    """Take them away; data loss: see above."""
     sql_files.run(__file__, down=True)
