@@ -35,7 +35,7 @@ from integrations_hub.refresh import (
 __all__ = ["Broker", "RefreshFacts", "purpose_of", "seal_pair"]
 
 _USABLE_S = 30  # an older token with this much life left is still worth serving
-_POLL_S = 0.05
+_POLL_S = (0.05, 0.3)  # first and longest pause between two looks
 _RECONNECT = "Open the Hub and reconnect it; if that fails, check the app's client id and secret."
 _log = logging.getLogger(__name__)
 
@@ -152,12 +152,13 @@ class Broker:
 
     def _wait_for_winner(self, row: _Row, wait_s: float) -> None:
         end = self._clock.monotonic() + wait_s
-        seen = row.connection
+        seen, pause = row.connection, _POLL_S[0]
         while self._clock.monotonic() < end:
             now = self._tokens.read(seen.id)[0]
             if now.token_version != seen.token_version or now.auth_state != seen.auth_state:
                 return  # saved, or failed
-            self._clock.sleep(_POLL_S)
+            self._clock.sleep(pause)
+            pause = min(pause * 1.5, _POLL_S[1])
 
     def _answer(
         self, row: _Row, seen_version: int, trouble: ConfigurationError | None = None

@@ -321,6 +321,7 @@ def test_a_rejected_grant_holds_until_a_reconnect_and_is_audited(database, store
     found = store.read(connection_id)[0]
     assert (found.needs_reauth, found.reauth_reason) == (True, "grant_rejected")
     assert found.not_ready_because() == "the provider rejected its grant"
+    assert claim(store, connection_id, "late") is None, "it read the row before it was refused"
     assert status_of(found).reason == "invalid_grant; reconnect."
     entry = database.rows("SELECT actor, detail FROM hub.audit_log ORDER BY seq DESC LIMIT 1")[0]
     assert entry == {"actor": "hub", "detail": {"code": "GRANT_REJECTED", "disabled": False}}

@@ -19,6 +19,7 @@ class Switches:
 
     # identity
     reuse_revokes_family: bool = False
+    refresh_tokens: str = "rotate"
     pkce_replaces_secret: bool = True
     expires_in: int = 3600
     code_lifetime_s: int = 300

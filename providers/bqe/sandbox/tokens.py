@@ -106,15 +106,22 @@ class Tokens:
         entry = grants.find_refresh(given.get("refresh_token", ""))
         if entry is None or grants.grants[entry["grant"]].client_id != app.client_id:
             raise oauth_error("invalid_grant")
-        if not entry["live"]:
+        if not entry["live"] and self._sandbox.switches.refresh_tokens != "grace":
             if self._sandbox.switches.reuse_revokes_family:
                 grants.revoke_family(entry["grant"])
                 self._sandbox.save()
             raise oauth_error("invalid_grant")
-        return self._answer(request, app, entry["grant"], nonce=None)
+        keeps = self._sandbox.switches.refresh_tokens == "keep"
+        return self._answer(request, app, entry["grant"], nonce=None, keeps=keeps)
 
     def _answer(
-        self, request: Request, app: App, grant_id: str, *, nonce: str | None
+        self,
+        request: Request,
+        app: App,
+        grant_id: str,
+        *,
+        nonce: str | None,
+        keeps: bool = False,
     ) -> dict[str, Any]:
         grants, lifetime_s = self._sandbox.grants, self._sandbox.switches.expires_in
         grant = grants.grants[grant_id]
@@ -127,7 +134,7 @@ class Tokens:
         }
         if "openid" in grant.scope.split():
             answer["id_token"] = self._id_token(request, grant, access, nonce)
-        if app.offline and "offline_access" in grant.scope.split():
+        if app.offline and "offline_access" in grant.scope.split() and not keeps:
             answer["refresh_token"] = grants.new_refresh(grant_id)
         endpoint = self._endpoint(request)
         if endpoint is not None:

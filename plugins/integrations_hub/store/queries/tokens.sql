@@ -14,6 +14,8 @@ UPDATE hub.integration_connection
        refresh_intent = %(intent)s, refresh_intent_at = clock_timestamp()
  WHERE id = %(connection_id)s AND token_version = %(version)s
    AND (refresh_claim_until IS NULL OR refresh_claim_until < clock_timestamp())
+   -- whoever read the row before it was refused, disabled or taken away must not ask again
+   AND NOT is_disabled AND reauth_reason IS DISTINCT FROM 'grant_rejected'
    AND EXISTS (SELECT 1 FROM hub.encrypted_secret s
                 WHERE s.connection_id = %(connection_id)s AND s.purpose = 'oauth_tokens')
 RETURNING refresh_unknown_since;
