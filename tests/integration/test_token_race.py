@@ -43,7 +43,9 @@ def many(race: BrokerRace, *, fast: int, slow_connections: int, slow_rounds: int
         race.expire(*slow)
         orders = [(one, [(p, p.order(one, again_s=1.0)) for p in processes]) for one in slow]
         # the slow answers are taken: what comes now is answered at once
-        race.until(lambda: race.posts() - before == len(slow), "every slow exchange began")
+        race.until(
+            lambda before=before: race.posts() - before == len(slow), "every slow exchange began"
+        )
         share = fast // slow_rounds
         for fast_round in range(share):
             race.expire(quick)
