@@ -62,7 +62,7 @@ def actor(request: Request, client: Annotated[AirflowClient, Depends(airflow)]) 
 
 def redirect_uri(request: Request, provider_key: str) -> str:
     """Where the provider sends the browser back to (D1). Raises SettingInvalid without a safe host."""
-    base = public_url(request, bridge(request).settings.public_url)
+    base = public_url(request, bridge(request).settings.environ)
     return f"{base}/hub/api/integrations/{provider_key}/connect/callback"
 
 

@@ -40,6 +40,7 @@ class RouteClass(Enum):
 LIVENESS = "/healthz"
 CALLBACK = "/api/integrations/{provider}/connect/callback"
 CALLBACK_ALIAS = "/api/integrations/{provider}/callback"
+CALLBACK_STATIC = "/static/{file}"
 
 # What is not here is for admins only. The callbacks are guarded by the signed single-use state, the
 # browser's cookie and the actor: a browser that comes back from the provider has no bearer token.
@@ -47,6 +48,7 @@ ROUTE_CLASSES: dict[tuple[str, str], RouteClass] = {
     ("GET", LIVENESS): RouteClass.ANONYMOUS,
     ("GET", CALLBACK): RouteClass.ANONYMOUS,
     ("GET", CALLBACK_ALIAS): RouteClass.ANONYMOUS,
+    ("GET", CALLBACK_STATIC): RouteClass.ANONYMOUS,
     ("GET", "/api/capabilities/"): RouteClass.SIGNED_IN,
 }
 

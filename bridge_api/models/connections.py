@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from integrations_hub.admin.connections import status_of
 from integrations_hub.domain.connection import Connection
@@ -45,6 +45,8 @@ class ConnectionView(BaseModel):
     access_expires_at: datetime | None
     api_base_url: str | None
     connected_by: str | None
+    flow: str
+    missing_scopes: list[str]
 
     @classmethod
     def of(cls, connection: Connection) -> ConnectionView:
@@ -69,6 +71,8 @@ class ConnectionView(BaseModel):
             access_expires_at=connection.token_expires_at,
             api_base_url=connection.api_base_url,
             connected_by=connection.connected_by,
+            flow=connection.flow,
+            missing_scopes=connection.missing_scopes,
         )
 
 
@@ -76,6 +80,25 @@ class ConnectionList(BaseModel):
     """Every connection of the provider, by key."""
 
     items: list[ConnectionView]
+
+
+class ConnectStart(BaseModel):
+    """`confirm_company_change`: the sign-in may be another company's than before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    confirm_company_change: bool = False
+
+
+class Credentials(BaseModel):
+    """An app's own credentials; the secret is written only, no answer ever holds it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    client_id: Annotated[str, Field(min_length=1, max_length=500)]
+    client_secret: Annotated[SecretStr, Field(min_length=1, max_length=4000)]
+    company_id: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+    confirm_company_change: bool = False
 
 
 class ConnectStarted(BaseModel):

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from integrations_hub.catalog import rule_form
+from integrations_hub.catalog.connect_form import connect_forms
 from integrations_hub.catalog.metadata import ObjectMeta, Provider
 from integrations_hub.catalog.signature import field_signature
 
@@ -62,10 +63,12 @@ class RateLimits(BaseModel):
 class ProviderDetails(ProviderSummary):
     """`missing_settings`: what the operator must set before anyone can connect.
 
+    `connect_forms`: by flow, the JSON Schema of the body of connect/start or connect/credentials.
     `raw` is provider.json as read, evidence marks and unknown members included.
     """
 
     flows: list[str]
+    connect_forms: dict[str, dict[str, Any]]
     scopes: list[str]
     setup_hints: list[str]
     redirect_uri: str | None
@@ -82,6 +85,7 @@ class ProviderDetails(ProviderSummary):
         return cls(
             **_summary(provider),
             flows=list(provider.oauth.flows),
+            connect_forms=connect_forms(provider),
             scopes=list(provider.oauth.scopes),
             setup_hints=list(provider.oauth.setup_hints),
             redirect_uri=redirect_uri,

@@ -42,7 +42,8 @@ def get_provider(request: Request, provider: Key, services: Services) -> Provide
         uri: str | None = redirect_uri(request, provider)
     except SettingInvalid:
         uri = None
-    missing = _missing(found, request) + ([] if uri else ["HUB_PUBLIC_URL"])
+    redirects = "authorization_code" in found.oauth.flows
+    missing = _missing(found, request) + (["HUB_PUBLIC_URL"] if redirects and not uri else [])
     return ProviderDetails.with_setup(found, redirect_uri=uri, missing_settings=missing)
 
 
@@ -73,4 +74,6 @@ def get_mapping_defaults(provider: Key, object: Key, services: Services) -> Mapp
 def _missing(provider: Provider, request: Request) -> list[str]:
     environ = bridge(request).settings.environ
     prefix = provider.oauth.env_prefix
+    if "authorization_code" not in provider.oauth.flows:
+        return []  # an app's credentials come with its connection
     return [n for n in (f"{prefix}_CLIENT_ID", f"{prefix}_CLIENT_SECRET") if not environ.get(n)]

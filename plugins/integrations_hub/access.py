@@ -21,7 +21,7 @@ from integrations_hub.errors import ConfigurationError
 from integrations_hub.failpoints import hit
 from integrations_hub.ports.credentials import Sealed, Spool, TokenStore, Vault
 from integrations_hub.ports.outside import Clock
-from integrations_hub.ports.provider import AuthClient
+from integrations_hub.ports.provider import Refresher
 from integrations_hub.refresh import (
     CLAIM_TTL_S,
     Refresh,
@@ -80,7 +80,7 @@ class Broker:
         own_tokens: Callable[[], AbstractContextManager[TokenStore]],
         vault: Vault,
         spool: Spool,
-        auth_client: Callable[[Connection], AuthClient],
+        auth_client: Callable[[Connection], Refresher],
         clock: Clock,
         instance_id: str,
         facts_of: Callable[[Connection], RefreshFacts] = lambda _: RefreshFacts(),

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 from integrations_hub import wiring
 from integrations_hub.admin.adoption import Adoption, lock_foreign
+from integrations_hub.admin.app_connect import AppConnects
 from integrations_hub.admin.connections import Connections
 from integrations_hub.admin.consent import Consents
 from integrations_hub.admin.forecast import Forecasts
+from integrations_hub.admin.granted import Granted
 from integrations_hub.admin.oauth_state import StateSeal
 from integrations_hub.admin.rules import Rules
 from integrations_hub.admin.runs import Runs
 from integrations_hub.admin.sealed_secrets import Secrets
 from integrations_hub.catalog.metadata import Provider, RateLimits
 from integrations_hub.catalog.registry import Registry
-from integrations_hub.domain.connection import Connection
+from integrations_hub.domain.connection import Connection, ServedConnection, TokenGrant
 from integrations_hub.ports.outside import Clock
 from integrations_hub.ports.provider import AuthClient
 from integrations_hub.ports.records import AuditStore, HeartbeatStore, LocalProjectStore
@@ -35,12 +37,13 @@ from integrations_hub.store.tokens import PostgresInstanceLock, PostgresTokenSto
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.hosts import HostGuard
 from integrations_hub.transport.oauth import pkce_pair
+from integrations_hub.vault.keyring import Keyring
 from integrations_hub.vault.state_dir import instance_id
 
 
 @dataclass(frozen=True)
 class AdminServices:
-    """What the routes call. `consents` needs the secret key, so it is built when asked for."""
+    """What the routes call. What needs the secret key is built when asked for."""
 
     registry: Registry
     connections: Connections
@@ -51,6 +54,7 @@ class AdminServices:
     heartbeats: HeartbeatStore
     audit: AuditStore
     consents: Callable[[], Consents]
+    app_connects: Callable[[], AppConnects]
 
 
 AuthClients = Callable[[Provider], AuthClient]
@@ -79,21 +83,36 @@ def admin(
         forecasts,
     )
 
+    def granted(ring: Keyring) -> Granted:
+        return Granted(
+            tokens=PostgresTokenStore(database, instance_id(environ)),
+            vault=ring,
+            check_host=lambda provider, url: _host_guard(provider, environ).check(url),
+            expected_company=lambda p: environ.get(f"{p.oauth.env_prefix}_COMPANY_ID") or None,
+        )
+
     def consents() -> Consents:
         ring = wiring.keyring(environ)
         return Consents(
             connections=store,
-            tokens=PostgresTokenStore(database, instance_id(environ)),
             flows=PostgresOAuthFlowStore(database),
             audit=PostgresAuditStore(database),
             registry=registry,
             vault=ring,
             seal=StateSeal(ring),
             clock=clock or SystemClock(),
+            granted=granted(ring),
             auth_client=auth_client or (lambda provider: wiring.auth_client(provider, environ)),
             pkce_pair=pkce_pair,
-            check_host=lambda provider, url: _host_guard(provider, environ).check(url),
-            expected_company=lambda p: environ.get(f"{p.oauth.env_prefix}_COMPANY_ID") or None,
+        )
+
+    def app_connects() -> AppConnects:
+        return AppConnects(
+            audit=PostgresAuditStore(database),
+            registry=registry,
+            granted=granted(wiring.keyring(environ)),
+            client_for=lambda provider, own: wiring.auth_client_for(provider, own, environ),
+            probe=lambda *found: _probe(database, environ, *found),
         )
 
     return AdminServices(
@@ -106,6 +125,7 @@ def admin(
         heartbeats=PostgresHeartbeatStore(database),
         audit=PostgresAuditStore(database),
         consents=consents,
+        app_connects=app_connects,
     )
 
 
@@ -145,6 +165,39 @@ def requests_per_minute(connection: Connection, environ: Mapping[str, str]) -> i
 
 def _limits(provider: Provider, environ: Mapping[str, str]) -> RateLimits:
     return effective_limits(provider.rate_limits, provider.oauth.env_prefix, environ)
+
+
+def _probe(
+    database: Database,
+    environ: Mapping[str, str],
+    connection: Connection,
+    grant: TokenGrant,
+    api_base_url: str,
+) -> None:
+    """The provider's test request with a token that is not stored yet."""
+    served = ServedConnection(
+        state="ready",
+        provider_key=connection.provider_key,
+        connection_key=connection.key,
+        access_token=grant.access_token,
+        token_version=connection.token_version,
+        api_base_url=api_base_url,
+    )
+    request = wiring.registry().get_provider(connection.provider_key).http.test_request
+    beside = database.fork()
+    try:
+        with wiring.provider_http(
+            database=beside,
+            connection=connection,
+            lookup=lambda: served,
+            reject=lambda _: None,
+            heartbeat=lambda: None,
+            request_id=f"connect-{connection.id}",
+            environ=environ,
+        ) as http:
+            http.get(request.path, request.query)
+    finally:
+        beside.close()
 
 
 def _host_guard(provider: Provider, environ: Mapping[str, str]) -> HostGuard:

@@ -34,7 +34,7 @@ from integrations_hub.ports.credentials import (
     Vault,
 )
 from integrations_hub.ports.outside import Clock
-from integrations_hub.ports.provider import AuthClient
+from integrations_hub.ports.provider import Refresher
 
 CLAIM_TTL_S = 90  # longer than START_WITHIN_S plus connects and deadline of the token request
 START_WITHIN_S = 10.0  # a process that was frozen after its claim must not spend the token any more
@@ -80,7 +80,7 @@ class Refresh:
     claim: RefreshClaim
     claimed_at: float
     refresh_token: str | None
-    client: AuthClient
+    client: Refresher
     facts: RefreshFacts
     own_tokens: Callable[[], AbstractContextManager[TokenStore]]
     vault: Vault

@@ -6,6 +6,7 @@ Finds providers by folder, never by name. Everything here is built on demand; no
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,15 +16,17 @@ from typing import Any, cast
 
 from integrations_hub.access import Broker, RefreshFacts
 from integrations_hub.admin import maintenance
-from integrations_hub.catalog.loader import load_folder
+from integrations_hub.catalog.loader import load_folders
 from integrations_hub.catalog.metadata import ObjectMeta, Provider
+from integrations_hub.catalog.overlay import read_overlay
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection, ServedConnection
+from integrations_hub.domain.credentials import ClientCredentials
 from integrations_hub.domain.run import Run, RunRequest
 from integrations_hub.errors import SettingInvalid
 from integrations_hub.ports.credentials import TokenStore
 from integrations_hub.ports.outside import Clock, HttpClient
-from integrations_hub.ports.provider import AuthClient, ObjectClient
+from integrations_hub.ports.provider import AuthClient, ObjectClient, Refresher
 from integrations_hub.ports.sync import ConnectionLookup
 from integrations_hub.store.budget import BudgetStore
 from integrations_hub.store.connections import PostgresConnectionStore
@@ -42,6 +45,7 @@ from integrations_hub.sync.upsert import Upsert
 from integrations_hub.transport.client import ProviderHttp
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.form_post import RequestsFormPoster
+from integrations_hub.transport.stored_credentials import StoredCredentials
 from integrations_hub.transport.throttle import Throttle
 from integrations_hub.vault.keyring import Keyring
 from integrations_hub.vault.state_dir import TokenSpool, instance_id, state_dir
@@ -49,9 +53,13 @@ from integrations_hub.vault.state_dir import TokenSpool, instance_id, state_dir
 
 @lru_cache(maxsize=1)
 def registry() -> Registry:
-    """Every provider folder beside the installed `providers` package, validated once per process."""
+    """Every provider folder of the `providers` package, validated once per process.
+
+    HUB_METADATA_OVERLAY is read here, as every process must see the same metadata.
+    """
     package = importlib.import_module("providers")
-    return load_folder(Path(str(package.__path__[0])))
+    overlay = read_overlay(os.environ.get("HUB_METADATA_OVERLAY", ""))
+    return load_folders([Path(str(one)) for one in package.__path__], overlay)
 
 
 def keyring(environ: Mapping[str, str]) -> Keyring:
@@ -68,14 +76,22 @@ def auth_client(provider: Provider, environ: Mapping[str, str]) -> AuthClient:
             f"{provider.display_name} cannot be connected: {' and '.join(missing)} is not set.",
             hint="Set it in the environment of the api-server and restart it.",
         )
+    own = ClientCredentials(environ[f"{prefix}_CLIENT_ID"], environ[f"{prefix}_CLIENT_SECRET"])
+    return auth_client_for(provider, own, environ)
+
+
+def auth_client_for(
+    provider: Provider, credentials: ClientCredentials, environ: Mapping[str, str]
+) -> AuthClient:
+    """The provider's auth client for an app with these credentials."""
     module = importlib.import_module(f"providers.{provider.key}.auth")
     return cast(
         "AuthClient",
         module.build(
             provider,
             poster=RequestsFormPoster(user_agent=provider.http.user_agent),
-            client_id=environ[f"{prefix}_CLIENT_ID"],
-            client_secret=environ[f"{prefix}_CLIENT_SECRET"],
+            client_id=credentials.client_id,
+            client_secret=credentials.client_secret,
             environ=environ,
         ),
     )
@@ -90,11 +106,16 @@ def object_client(provider: Provider, obj: ObjectMeta, http: HttpClient) -> Obje
 def broker(database: Database, environ: Mapping[str, str], clock: Clock | None = None) -> Broker:
     """The token broker: only where the secret key is (api-server, bridge, CLI)."""
 
-    def client_of(connection: Connection) -> AuthClient:
-        return auth_client(registry().get_provider(connection.provider_key), environ)
+    def client_of(connection: Connection) -> Refresher:
+        provider = registry().get_provider(connection.provider_key)
+        if connection.flow == "client_credentials":
+            return StoredCredentials(lambda own: auth_client_for(provider, own, environ))
+        return auth_client(provider, environ)
 
     def facts_of(connection: Connection) -> RefreshFacts:
         facts = registry().get_provider(connection.provider_key).oauth
+        if connection.flow == "client_credentials":  # nothing is used up by asking again
+            return RefreshFacts(facts.refresh_margin_s, rotates=False, reuse="grace")
         return RefreshFacts(facts.refresh_margin_s, facts.refresh_rotates, facts.refresh_reuse)
 
     ours = instance_id(environ)

@@ -13,6 +13,7 @@ from bridge_api.routing import HubRoute, refuse_unguarded
 from bridge_api.security import (
     CALLBACK,
     CALLBACK_ALIAS,
+    CALLBACK_STATIC,
     LIVENESS,
     ROUTE_CLASSES,
     RouteClass,
@@ -22,7 +23,14 @@ from integrations_hub.errors import SecretKeyDropped, SecretKeyMissing
 from integrations_hub.vault.keyring import Keyring
 from tests.kit.bridge import ADMIN, API, KEY, VIEWER, BridgeKit
 
-_VALUES = {"provider": "bqe", "object": "projects", "key": "acme", "id": "1", "revision": "1"}
+_VALUES = {
+    "provider": "bqe",
+    "object": "projects",
+    "key": "acme",
+    "id": "1",
+    "revision": "1",
+    "file": "connect.js",
+}
 
 
 def routes(app: FastAPI) -> list[tuple[str, str]]:
@@ -41,9 +49,14 @@ def test_the_table_names_only_routes_that_exist(bridge: BridgeKit) -> None:
     assert set(ROUTE_CLASSES) <= set(routes(bridge.app))
 
 
-def test_the_anonymous_routes_are_these_three(bridge: BridgeKit) -> None:
+def test_the_anonymous_routes_are_these_four(bridge: BridgeKit) -> None:
     anonymous = {(m, p) for m, p in routes(bridge.app) if class_of(m, p) is RouteClass.ANONYMOUS}
-    assert anonymous == {("GET", LIVENESS), ("GET", CALLBACK), ("GET", CALLBACK_ALIAS)}
+    assert anonymous == {
+        ("GET", LIVENESS),
+        ("GET", CALLBACK),
+        ("GET", CALLBACK_ALIAS),
+        ("GET", CALLBACK_STATIC),
+    }
 
 
 def test_every_route_lets_in_exactly_its_class(bridge: BridgeKit) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
+from integrations_hub.admin.oauth_answer import _DENIALS, _MISFITS
 from integrations_hub.errors import GrantRejected, TransientError
 from integrations_hub.vault.keyring import Keyring
 from tests.kit.bridge import ADMIN, API, COMPANY, KEY, BridgeKit
@@ -110,7 +114,37 @@ def test_a_forged_host_does_not_choose_where_codes_go(bridge: BridgeKit) -> None
     assert (details["redirect_uri"], details["missing_settings"]) == (None, ["HUB_PUBLIC_URL"])
 
 
-def test_what_was_not_started_here_is_refused_with_one_text(bridge: BridgeKit) -> None:
+SPENT = "This sign-in was finished before; an answer counts once."
+MISFITS = {
+    "none": "OAUTH_FLOW_REJECTED",
+    "no signature": "OAUTH_FLOW_REJECTED",
+    "half": "OAUTH_FLOW_REJECTED",
+    "other connection": "OAUTH_FLOW_REJECTED",
+    "other actor": "OAUTH_FLOW_REJECTED",
+    "longer life": "OAUTH_FLOW_REJECTED",
+    "not ascii": "OAUTH_FLOW_REJECTED",
+    "no cookie": "OAUTH_OTHER_BROWSER",
+    "other browser": "OAUTH_OTHER_BROWSER",
+    "expired": "OAUTH_FLOW_EXPIRED",
+    "other version": "OAUTH_FLOW_REJECTED",
+    "signed for another connection": "OAUTH_FLOW_REJECTED",
+    "signed for another actor": "OAUTH_FLOW_REJECTED",
+    "signed for another provider": "OAUTH_MIXED_UP",
+    "signed with another nonce": "OAUTH_FLOW_REJECTED",
+}
+
+
+def refusals(bridge: BridgeKit) -> list[tuple[str, str]]:
+    """(actor, code) of every refused callback in the audit."""
+    rows = bridge.database.rows(
+        "SELECT actor, detail FROM hub.audit_log WHERE action = 'connection.callback_refused' ORDER BY seq"
+    )
+    return [(row["actor"], row["detail"]["code"]) for row in rows]
+
+
+def test_what_does_not_fit_is_refused_and_audited_and_what_was_not_written_here_learns_nothing(
+    bridge: BridgeKit,
+) -> None:
     bridge.create()
     bridge.create("beta")
     query, cookie = bridge.start()
@@ -131,11 +165,14 @@ def test_what_was_not_started_here_is_refused_with_one_text(bridge: BridgeKit) -
         "signed for another connection": (signed(state, connection=2), cookie),
         "signed for another actor": (signed(state, actor="root"), cookie),
         "signed for another provider": (signed(state, provider="other"), cookie),
+        "signed with another nonce": (signed(state, nonce="n"), cookie),
     }
     for name, (attempt, brought) in attempts.items():
         answer = bridge.callback(attempt, brought)
-        assert answer.status_code == 400, name
-        assert ONE_TEXT in answer.text, name
+        assert (answer.status_code, MISFITS[name] in answer.text) == (400, True), name
+        assert (ONE_TEXT in answer.text) == (MISFITS[name] == "OAUTH_FLOW_REJECTED"), name
+        assert refusals(bridge)[-1][1] == MISFITS[name], name
+        assert "admin" not in answer.text, name
         if name == "signed for another connection":  # spent, as its nonce was right
             query, cookie = bridge.start()
     assert bridge.identity.exchanges == []
@@ -153,6 +190,7 @@ def test_another_person_in_the_same_browser_is_refused(bridge: BridgeKit) -> Non
         headers={"Cookie": f"{cookie}; _token=root"},
     )
     assert (other.status_code, bridge.identity.exchanges) == (400, [])
+    assert "OAUTH_OTHER_PERSON" in other.text
     same = bridge.call(
         "GET",
         f"{API}/connect/callback",
@@ -166,10 +204,17 @@ def test_another_person_in_the_same_browser_is_refused(bridge: BridgeKit) -> Non
 def test_a_flow_in_the_database_that_is_too_old_is_refused(bridge: BridgeKit) -> None:
     bridge.create()
     query, cookie = bridge.start()
-    bridge.database.execute(
-        "UPDATE hub.oauth_flow SET expires_at = clock_timestamp() - interval '1 s'"
-    )
-    assert bridge.callback(query["state"], cookie).status_code == 400
+    bridge.database.execute("UPDATE hub.oauth_flow SET expires_at = expires_at - interval '601 s'")
+    answer = bridge.callback(query["state"], cookie)
+    assert (answer.status_code, "OAUTH_FLOW_EXPIRED" in answer.text) == (400, True)
+    assert (bridge.identity.exchanges, refusals(bridge)) == ([], [("admin", "OAUTH_FLOW_EXPIRED")])
+
+
+def test_a_flood_of_forged_callbacks_does_not_fill_the_audit(bridge: BridgeKit) -> None:
+    request = ("GET", f"{API}/connect/callback", None, {}, {"params": {"state": "forged"}})
+    for _ in range(4):
+        assert {answer.status_code for answer in bridge.calls(*[request] * 20)} == {400}
+    assert 60 <= len(refusals(bridge)) < 80  # callbacks at the same time may all be the sixtieth
 
 
 def test_of_twenty_callbacks_at_once_exactly_one_is_exchanged(bridge: BridgeKit) -> None:
@@ -180,22 +225,103 @@ def test_of_twenty_callbacks_at_once_exactly_one_is_exchanged(bridge: BridgeKit)
     answers = bridge.calls(*[request] * 20)
     assert sorted(answer.status_code for answer in answers) == [200] + [400] * 19
     assert len(bridge.identity.exchanges) == 1
-    assert bridge.callback(query["state"], cookie).status_code == 400
+    late = bridge.callback(query["state"], cookie)
+    assert (late.status_code, SPENT in late.text, len(bridge.identity.exchanges)) == (400, True, 1)
+    assert refusals(bridge) == [("admin", "OAUTH_FLOW_SPENT")] * 20
+    assert (
+        bridge.database.rows("SELECT 1 FROM hub.oauth_flow WHERE verifier_ciphertext IS NOT NULL")
+        == []
+    )
 
 
-def test_a_denied_consent_is_told_in_our_words_and_spends_the_flow(bridge: BridgeKit) -> None:
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.mark.parametrize(
+    ("brought", "code"),
+    [
+        ({"error": "access_denied"}, "CONSENT_DENIED"),
+        ({"error": "invalid_scope"}, "CONSENT_SCOPE"),
+        ({"error": "unauthorized_client"}, "CONSENT_CLIENT"),
+        ({"error": "server_error"}, "CONSENT_PROVIDER_ERROR"),
+        ({"error": "temporarily_unavailable"}, "CONSENT_PROVIDER_BUSY"),
+        ({"error": "login_required"}, "CONSENT_NO_LOGIN"),
+        ({"error": "consent_required"}, "CONSENT_NOT_ASKED"),
+        ({"error": EVIL}, "CONSENT_FAILED"),
+        ({"code": ""}, "CODE_MISSING"),
+        ({"iss": "https://identity.evil.test"}, "OAUTH_ISSUER_MISMATCH"),
+        ({"iss": "https://identity.example.test.evil.test"}, "OAUTH_ISSUER_MISMATCH"),
+    ],
+)
+def test_each_way_to_say_no_has_its_own_sentence_and_spends_the_flow(
+    bridge: BridgeKit, brought: dict[str, str], code: str
+) -> None:
     bridge.create()
     query, cookie = bridge.start()
-    evil = "<script>alert(1)</script>"
-    answer = bridge.callback(
-        query["state"], cookie, error="access_denied", error_description=evil, code=""
+    answer = bridge.callback(query["state"], cookie, error_description=EVIL, **brought)
+    assert (answer.status_code, code in answer.text, "alert(1)" in answer.text) == (
+        400,
+        True,
+        False,
     )
-    assert (answer.status_code, "<script" in answer.text) == (400, False)
-    assert "the consent was not given" in answer.text
-    assert bridge.callback(query["state"], cookie).status_code == 400
-    odd, cookie2 = bridge.start()
-    assert evil not in bridge.callback(odd["state"], cookie2, error=evil).text
+    assert SPENT in bridge.callback(query["state"], cookie).text
     assert bridge.identity.exchanges == []
+    assert bridge.audit()[-2:] == [
+        "admin connection.connect_failed",
+        "admin connection.callback_refused",
+    ]
+
+
+def test_the_sentences_differ() -> None:
+    texts = [text for _, text, _ in _DENIALS.values()] + [text for text, _ in _MISFITS.values()]
+    assert len(set(texts)) == len(texts)
+
+
+def test_the_issuer_that_was_asked_is_accepted(bridge: BridgeKit) -> None:
+    bridge.create()
+    query, cookie = bridge.start()
+    answer = bridge.callback(query["state"], cookie, iss="https://identity.example.test")
+    assert answer.status_code == 200
+
+
+def test_a_page_without_a_script_inside_tells_the_opener_and_escapes_every_value(
+    bridge: BridgeKit,
+) -> None:
+    made = {"key": "acme", "label": "A<b>\"'&", "environment": "production"}
+    assert bridge.call("POST", f"{API}/connections", made).status_code == 201
+    query, cookie = bridge.start()
+    answer = bridge.callback(query["state"], cookie)
+    assert "A&lt;b&gt;&quot;&#x27;&amp; is connected." in answer.text
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+    assert "unsafe" not in policy
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert re.findall(r"<script[^>]*>[^<]*", answer.text) == ['<script src="/static/connect.js">']
+    assert (
+        'data-outcome="connected" data-code="CONNECTED" data-provider="bqe" data-connection="acme"'
+        in answer.text
+    )
+    for name, kind in (("connect.js", "text/javascript"), ("connect.css", "text/css")):
+        file = bridge.call("GET", f"/static/{name}", headers={})
+        assert (file.status_code, file.headers["content-type"].partition(";")[0]) == (200, kind)
+    assert bridge.call("GET", "/static/app.py", headers={}).status_code == 422
+
+
+def test_scopes_that_were_not_granted_are_listed(bridge: BridgeKit) -> None:
+    bridge.create()
+    query, cookie = bridge.start()
+    bridge.identity.grant = replace(bridge.identity.grant, missing_scopes=("read:core",))
+    assert "it left out: read:core." in bridge.callback(query["state"], cookie).text
+    assert status(bridge)["missing_scopes"] == ["read:core"]
+
+
+def test_a_consent_without_a_refresh_token_is_refused_in_words(connected: BridgeKit) -> None:
+    before = status(connected)
+    query, cookie = connected.start()
+    connected.identity.grant = replace(connected.identity.grant, refresh_token=None)
+    answer = connected.callback(query["state"], cookie)
+    assert (answer.status_code, "REFRESH_TOKEN_MISSING" in answer.text) == (409, True)
+    assert status(connected) == before
 
 
 @pytest.mark.parametrize(
@@ -219,6 +345,47 @@ def test_a_silent_change_of_company_is_refused_in_words(connected: BridgeKit) ->
     answer = connected.callback(query["state"], cookie)
     assert answer.status_code == 409
     assert "Company company-z signed in, but acme belongs to company company-a" in answer.text
+    assert status(connected)["company_id"] == COMPANY
+
+
+def change_company(bridge: BridgeKit, *, confirm: bool) -> httpx.Response:
+    started = bridge.call(
+        "POST", f"{API}/connect/start?connection=acme", {"confirm_company_change": confirm}
+    )
+    state = parse_qs(urlsplit(started.json()["authorize_url"]).query)["state"][0]
+    bridge.identity.grant = replace(bridge.identity.grant, company_id="company-z")
+    return bridge.callback(state, started.headers["set-cookie"].partition(";")[0])
+
+
+def test_a_confirmed_change_of_company_starts_every_rule_anew(connected: BridgeKit) -> None:
+    connected.save_rule()
+    assert change_company(connected, confirm=False).status_code == 409
+    (before,) = connected.database.rows("SELECT generation FROM hub.integration_rule")
+    assert change_company(connected, confirm=True).status_code == 200
+    (after,) = connected.database.rows("SELECT generation FROM hub.integration_rule")
+    assert (status(connected)["company_id"], after["generation"] - before["generation"]) == (
+        "company-z",
+        1,
+    )
+    (entry,) = connected.database.rows(
+        "SELECT detail FROM hub.audit_log WHERE action = 'connection.connected' ORDER BY seq DESC LIMIT 1"
+    )
+    assert (entry["detail"]["former_company_id"], entry["detail"]["company_id"]) == (
+        COMPANY,
+        "company-z",
+    )
+    query, cookie = connected.start()
+    assert connected.callback(query["state"], cookie).status_code == 200
+    assert connected.database.rows("SELECT generation FROM hub.integration_rule") == [after]
+
+
+def test_the_company_does_not_change_under_a_run(connected: BridgeKit) -> None:
+    connected.database.execute(
+        "INSERT INTO hub.integration_run (dag_id, dag_run_id, connection_id, provider_key, object_key, state)"
+        " SELECT 'd', 'r', id, provider_key, 'projects', 'running' FROM hub.integration_connection"
+    )
+    answer = change_company(connected, confirm=True)
+    assert (answer.status_code, "RUN_ACTIVE" in answer.text) == (409, True)
     assert status(connected)["company_id"] == COMPANY
 
 
@@ -255,12 +422,44 @@ def test_tokens_for_a_host_that_is_not_pinned_are_not_kept(bridge: BridgeKit) ->
     assert bridge.database.rows("SELECT 1 FROM hub.encrypted_secret") == []
 
 
-def test_one_company_has_one_active_connection(connected: BridgeKit) -> None:
+def test_one_company_has_one_active_connection_and_the_other_is_named(
+    connected: BridgeKit,
+) -> None:
     connected.create("twin")
     query, cookie = connected.start("twin")
     answer = connected.callback(query["state"], cookie)
-    assert answer.status_code == 409
+    assert (answer.status_code, "COMPANY_CONNECTED_ALREADY" in answer.text) == (409, True)
+    assert "already has the active connection &#x27;acme&#x27;" in answer.text
     assert (status(connected, "twin")["state"], status(connected)["state"]) == ("new", "connected")
+
+
+def test_of_ten_connections_of_one_company_at_once_one_becomes_active(bridge: BridgeKit) -> None:
+    requests = []
+    for number in range(10):
+        bridge.create(f"c{number}")
+        query, cookie = bridge.start(f"c{number}")
+        params = {"state": query["state"], "code": "c"}
+        requests.append(
+            ("GET", f"{API}/connect/callback", None, {"Cookie": cookie}, {"params": params})
+        )
+    answers = bridge.calls(*requests)
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 9
+    (active,) = bridge.database.rows("SELECT key FROM hub.integration_connection WHERE is_active")
+    refused = [answer.text for answer in answers if answer.status_code == 409]
+    assert all(f"connection &#x27;{active['key']}&#x27;" in text for text in refused)
+
+
+def test_companies_and_environments_stand_side_by_side(bridge: BridgeKit) -> None:
+    for key, company in (("acme", "company-a"), ("beta", "company-b"), ("gamma", "company-a")):
+        bridge.create(key)
+        if key == "gamma":  # BQE names one environment only; the constraint knows any
+            bridge.database.execute(
+                "UPDATE hub.integration_connection SET environment = 'other' WHERE key = 'gamma'"
+            )
+        query, cookie = bridge.start(key)
+        bridge.identity.grant = replace(bridge.identity.grant, company_id=company)
+        assert bridge.callback(query["state"], cookie).status_code == 200, key
+    assert [status(bridge, key)["state"] for key in ("acme", "beta", "gamma")] == ["connected"] * 3
 
 
 def test_a_reconnect_goes_on_counting_token_versions(connected: BridgeKit) -> None:

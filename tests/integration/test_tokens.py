@@ -20,7 +20,7 @@ from integrations_hub.errors import (
     NotFound,
     ProviderUnreachable,
 )
-from integrations_hub.ports.credentials import Failure, NewPair, Sealed
+from integrations_hub.ports.credentials import Failure, NewPair, Sealed, StartedFlow
 from integrations_hub.store.database import Database
 from integrations_hub.store.housekeeping import HousekeepingStore
 from integrations_hub.store.oauth_flows import PostgresOAuthFlowStore
@@ -112,7 +112,7 @@ def test_a_consent_stores_pair_state_and_audit_in_one_transaction(database, stor
 def test_a_company_has_one_active_connection_per_environment(database, store, connection_id):
     connect(database, connection_id)
     other = insert(database, "other")
-    with pytest.raises(ConflictingChange, match="already has an active connection"):
+    with pytest.raises(ConflictingChange, match="already has the active connection 'main'"):
         connect(database, other)
     assert store.read(other)[1] is None, "nothing of the refused consent stays"
     assert len(database.rows("SELECT 1 FROM hub.audit_log")) == 1
@@ -543,20 +543,19 @@ FLOW = {"nonce_hash": "n", "actor": "ann", "cookie_hash": "c"}
 
 def start(database: Database, connection_id: int, ttl_s: int = 600) -> PostgresOAuthFlowStore:
     flows = PostgresOAuthFlowStore(database)
-    flows.start(
-        **FLOW,
-        connection_id=connection_id,
-        verifier=Sealed("k", b"v"),
-        redirect_uri="https://hub.example/cb",
-        ttl_s=ttl_s,
-    )
+    flow = StartedFlow(connection_id, Sealed("k", b"v"), "https://hub.example/cb")
+    flows.start(flow, **FLOW, ttl_s=ttl_s)
     return flows
 
 
 def test_a_flow_is_consumed_once(database, connection_id):
     flows = start(database, connection_id)
-    assert flows.consume(**FLOW) == (connection_id, Sealed("k", b"v"), "https://hub.example/cb")
+    assert flows.consume(**FLOW) == StartedFlow(
+        connection_id, Sealed("k", b"v"), "https://hub.example/cb"
+    )
     assert flows.consume(**FLOW) is None
+    (row,) = database.rows("SELECT * FROM hub.oauth_flow")
+    assert (row["verifier_ciphertext"], row["verifier_key_id"]) == (None, None)
 
 
 @pytest.mark.parametrize("other", [{"nonce_hash": "x"}, {"actor": "bob"}, {"cookie_hash": "x"}])

@@ -122,6 +122,8 @@ class FakeAirflow:
 class FakeIdentity:
     """Fulfils ports.AuthClient: counts exchanges; `grant` is what the next one answers."""
 
+    issuer = "https://identity.example.test"
+
     def __init__(self) -> None:
         self.exchanges: list[dict[str, str]] = []
         self.error: Exception | None = None
@@ -148,6 +150,9 @@ class FakeIdentity:
 
     def refresh(self, refresh_token: str) -> TokenGrant:
         raise AssertionError("nobody refreshes here")
+
+    def client_credentials(self) -> TokenGrant:
+        raise AssertionError("a consent is no client credentials")
 
 
 class BridgeKit:

@@ -1,7 +1,7 @@
 """The OAuth consent: start at the Hub, leave for the provider, come back to the callback.
 
 The state is signed, the row behind it is spent by exactly one callback, and that callback must come
-from the browser and the person that started. Everything is refused with one text.
+from the browser and the person that started, from the provider that was asked.
 """
 
 from __future__ import annotations
@@ -9,31 +9,26 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from integrations_hub.access import seal_pair
+from integrations_hub.admin.granted import Asked, Granted, offered
+from integrations_hub.admin.oauth_answer import Answer, refuse_unusable, refused
 from integrations_hub.admin.oauth_state import OAuthState, StateSeal
 from integrations_hub.catalog.metadata import Provider
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection, TokenGrant
-from integrations_hub.errors import ConfigurationError, FlowRejected, HubError
+from integrations_hub.errors import ConfigurationError, HubError
 from integrations_hub.failpoints import hit
-from integrations_hub.ports.credentials import OAuthFlowStore, TokenStore, Vault
+from integrations_hub.ports.credentials import OAuthFlowStore, StartedFlow, Vault
 from integrations_hub.ports.outside import Clock
 from integrations_hub.ports.provider import AuthClient
 from integrations_hub.ports.records import AuditStore, ConnectionStore
 
 TTL_S = 600
+FLOW = "authorization_code"
+_STRANGERS_PER_MINUTE = 60
 _log = logging.getLogger(__name__)
-# RFC 6749 4.1.2.1, in our words; whatever else the provider writes stays out of the page
-_DENIALS = {
-    "access_denied": "The provider says that the consent was not given.",
-    "invalid_scope": "The provider does not grant what the Hub asked for (invalid_scope).",
-    "unauthorized_client": "The provider does not let this app sign people in (unauthorized_client).",
-    "server_error": "The provider had an error of its own (server_error).",
-    "temporarily_unavailable": "The provider is not available for the moment.",
-}
 
 
 @dataclass(frozen=True)
@@ -45,64 +40,52 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a callback brings. `signed_in`: the user's name when the browser is signed in to Airflow."""
-
-    provider_key: str
-    state: str
-    code: str
-    error: str
-    cookie: str
-    signed_in: str | None
-    request_id: str | None
-
-
-@dataclass(frozen=True)
 class Consents:
-    """`check_host` pins an API base; `expected_company` is the operator's own pin, None without one."""
+    """`auth_client`: the provider's client with the app's own credentials."""
 
     connections: ConnectionStore
-    tokens: TokenStore
     flows: OAuthFlowStore
     audit: AuditStore
     registry: Registry
     vault: Vault
     seal: StateSeal
     clock: Clock
+    granted: Granted
     auth_client: Callable[[Provider], AuthClient]
     pkce_pair: Callable[[], tuple[str, str]]
-    check_host: Callable[[Provider, str], str]
-    expected_company: Callable[[Provider], str | None]
 
-    def start(
-        self,
-        connection: Connection,
-        *,
-        redirect_uri: str,
-        actor: str,
-        request_id: str | None,
-    ) -> Started:
-        """A new flow, good for ten minutes. Raises SettingInvalid when the client is not configured."""
-        client = self.auth_client(self.registry.get_provider(connection.provider_key))
+    def start(self, connection: Connection, asked: Asked, *, redirect_uri: str) -> Started:
+        """A new flow, good for ten minutes.
+
+        Raises SettingInvalid when the client is not configured, ConfigurationError when the
+        provider has no such flow.
+        """
+        provider = self.registry.get_provider(connection.provider_key)
+        offered(provider, FLOW)
+        client = self.auth_client(provider)
         verifier, challenge = self.pkce_pair()
         nonce, cookie = secrets.token_urlsafe(24), secrets.token_urlsafe(32)
         state = OAuthState(
             nonce=nonce,
             connection_id=connection.id,
             provider_key=connection.provider_key,
-            actor=actor,
+            actor=asked.actor,
             expires_at=int(self.clock.now().timestamp()) + TTL_S,
         )
         self.flows.start(
+            StartedFlow(
+                connection.id,
+                self.vault.seal(verifier, purpose=_purpose(connection.id)),
+                redirect_uri,
+                asked.confirm_company_change,
+            ),
             nonce_hash=_hash(nonce),
-            connection_id=connection.id,
-            actor=actor,
+            actor=asked.actor,
             cookie_hash=_hash(cookie),
-            verifier=self.vault.seal(verifier, purpose=_purpose(connection.id)),
-            redirect_uri=redirect_uri,
             ttl_s=TTL_S,
         )
-        self._record("connection.connect_started", connection, actor, request_id)
+        detail = {"confirm_company_change": asked.confirm_company_change}
+        self._record("connection.connect_started", connection, asked, detail)
         url = client.authorize_url(
             redirect_uri=redirect_uri, state=self.seal.write(state), code_challenge=challenge
         )
@@ -111,127 +94,109 @@ class Consents:
     def finish(self, answer: Answer) -> Connection:
         """Exchange the code and keep the tokens; at most once per start.
 
-        Raises FlowRejected (forged, expired, replayed, another person or browser, consent denied),
-        ConfigurationError (another company than expected) or what the exchange raises.
+        Raises FlowRejected (a callback that does not fit, a consent that was not given),
+        ConfigurationError (another company than expected, no refresh token) or what the exchange
+        raises; the connection keeps its old tokens then.
         """
-        state = self.seal.read(answer.state, self.clock.now())
-        if state is None:
-            _log.warning("callback_refused provider=%s why=state", answer.provider_key[:60])
-            raise _refused()
-        connection, verifier, redirect_uri = self._spend(state, answer)
+        state = self._state(answer)
+        flow = self._spend(state, answer)
+        connection = self.connections.by_id(flow.connection_id)
+        asked = Asked(state.actor, answer.request_id, flow.confirm_company_change)
         try:
-            if answer.error or not answer.code:
-                raise _denied(answer.error)
-            grant = self.auth_client(self.registry.get_provider(connection.provider_key)).exchange(
-                code=answer.code, redirect_uri=redirect_uri, code_verifier=verifier
-            )
-            return self._keep(connection, grant, state.actor, answer.request_id)
+            return self._exchange(connection, flow, answer, asked)
         except HubError as error:
-            self._record(
-                "connection.connect_failed", connection, state.actor, answer.request_id, error.code
-            )
+            self._record("connection.connect_failed", connection, asked, {"code": error.code})
             raise
 
-    def _spend(self, state: OAuthState, answer: Answer) -> tuple[Connection, str, str]:
-        """The flow of this state, for the one callback that fits it."""
-        person = answer.signed_in in (None, state.actor)
-        fits = person and state.provider_key == answer.provider_key and bool(answer.cookie)
-        row = (
-            self.flows.consume(
-                nonce_hash=_hash(state.nonce), actor=state.actor, cookie_hash=_hash(answer.cookie)
-            )
-            if fits
-            else None
-        )
-        if row is None or row[0] != state.connection_id:
-            self.audit.add(
-                actor=state.actor,
-                action="connection.callback_refused",
-                target=f"connection:{state.connection_id}",
-                detail={"expected_browser": bool(answer.cookie), "expected_person": person},
-                request_id=answer.request_id,
-            )
-            raise _refused()
-        hit("state_consumed")
-        connection = self.connections.by_id(state.connection_id)
-        return connection, self.vault.open(row[1], purpose=_purpose(connection.id)), row[2]
-
-    def _keep(
-        self, connection: Connection, grant: TokenGrant, actor: str, request_id: str | None
+    def _exchange(
+        self, connection: Connection, flow: StartedFlow, answer: Answer, asked: Asked
     ) -> Connection:
         provider = self.registry.get_provider(connection.provider_key)
-        company_id = _company(connection, grant, provider, self.expected_company(provider))
-        base = grant.api_base_url or provider.base_url_variants[connection.environment].url
-        return self.tokens.save_connected(
-            connection.id,
-            seal_pair(
-                self.vault,
-                connection.id,
-                access=grant.access_token,
-                refresh=grant.refresh_token,
-            ),
-            expires_in_s=grant.expires_in_s,
-            api_base_url=self.check_host(provider, base),
-            company_id=company_id,
-            actor=actor,
-            request_id=request_id,
+        client = self.auth_client(provider)
+        refuse_unusable(answer, client.issuer)
+        grant = client.exchange(
+            code=answer.code,
+            redirect_uri=flow.redirect_uri,
+            code_verifier=self.vault.open(flow.verifier, purpose=_purpose(connection.id)),
         )
+        return self.granted.keep(
+            provider,
+            connection,
+            grant,
+            flow=FLOW,
+            refresh=_refresh_token(provider, grant),
+            asked=asked,
+        )
+
+    def _state(self, answer: Answer) -> OAuthState:
+        """The state that this Hub wrote for this provider's address."""
+        state = self.seal.read(answer.state)
+        if state is None:
+            raise self._refusal("OAUTH_FLOW_REJECTED", answer, None)
+        if state.provider_key != answer.provider_key:
+            raise self._refusal("OAUTH_MIXED_UP", answer, state)
+        if state.expires_at <= self.clock.now().timestamp():
+            raise self._refusal("OAUTH_FLOW_EXPIRED", answer, state)
+        if answer.signed_in not in (None, state.actor):
+            raise self._refusal("OAUTH_OTHER_PERSON", answer, state)
+        return state
+
+    def _spend(self, state: OAuthState, answer: Answer) -> StartedFlow:
+        """The flow of this state, for the one callback that fits it."""
+        nonce_hash, cookie_hash = _hash(state.nonce), _hash(answer.cookie)
+        flow = self.flows.consume(nonce_hash=nonce_hash, actor=state.actor, cookie_hash=cookie_hash)
+        if flow is None:
+            raise self._refusal(self._misfit(nonce_hash, cookie_hash, state), answer, state)
+        if flow.connection_id != state.connection_id:
+            raise self._refusal("OAUTH_FLOW_REJECTED", answer, state)
+        hit("state_consumed")
+        return flow
+
+    def _misfit(self, nonce_hash: str, cookie_hash: str, state: OAuthState) -> str:
+        known = self.flows.explain(nonce_hash)
+        if known is None or (known.connection_id, known.actor) != (
+            state.connection_id,
+            state.actor,
+        ):
+            return "OAUTH_FLOW_REJECTED"
+        if known.cookie_hash != cookie_hash:
+            return "OAUTH_OTHER_BROWSER"
+        return "OAUTH_FLOW_SPENT" if known.spent else "OAUTH_FLOW_EXPIRED"
+
+    def _refusal(self, code: str, answer: Answer, state: OAuthState | None) -> HubError:
+        """The refusal, with its audit entry; a flood of forged callbacks does not fill the audit."""
+        _log.warning("callback_refused provider=%s code=%s", answer.provider_key, code)
+        if state is not None or self.flows.strangers_last_minute() < _STRANGERS_PER_MINUTE:
+            self.audit.add(
+                actor=state.actor if state else "anonymous",
+                action="connection.callback_refused",
+                target=f"connection:{state.connection_id}" if state else "connection:unknown",
+                detail={"code": code, "provider": answer.provider_key},
+                request_id=answer.request_id,
+            )
+        return refused(code)
 
     def _record(
-        self,
-        action: str,
-        connection: Connection,
-        actor: str,
-        request_id: str | None,
-        code: str | None = None,
+        self, action: str, connection: Connection, asked: Asked, detail: Mapping[str, object]
     ) -> None:
         self.audit.add(
-            actor=actor,
+            actor=asked.actor,
             action=action,
             target=f"connection:{connection.provider_key}:{connection.key}",
-            detail={"code": code} if code else {},
-            request_id=request_id,
+            detail=dict(detail),
+            request_id=asked.request_id,
         )
 
 
-def _company(
-    connection: Connection, grant: TokenGrant, provider: Provider, expected: str | None
-) -> str:
-    """The company that signed in; a silent change of company would mix two companies' data."""
-    found = grant.company_id or expected or connection.company_id
-    if not found:
+def _refresh_token(provider: Provider, grant: TokenGrant) -> str:
+    if grant.refresh_token is None:
         raise ConfigurationError(
-            f"{provider.display_name} did not say which company signed in.",
-            hint=f"Set {provider.oauth.env_prefix}_COMPANY_ID to the company's id and connect again.",
-            code="COMPANY_UNKNOWN",
+            f"{provider.display_name} granted no refresh token, so the connection would end with "
+            "its first access token. Nothing was changed.",
+            hint="Check at the provider that the app may ask for offline access, then connect again.",
+            code="REFRESH_TOKEN_MISSING",
         )
-    if expected and found != expected:
-        raise ConfigurationError(
-            f"Company {found} signed in, but this Hub is set up for company {expected}.",
-            hint=(
-                f"Sign in as company {expected}, or correct {provider.oauth.env_prefix}_COMPANY_ID."
-            ),
-            code="COMPANY_UNEXPECTED",
-        )
-    if connection.company_id and found != connection.company_id:
-        raise ConfigurationError(
-            f"Company {found} signed in, but {connection.key} belongs to company "
-            f"{connection.company_id}. Nothing was changed.",
-            hint=f"Sign in as company {connection.company_id}, or create another connection.",
-            code="COMPANY_SWITCHED",
-        )
-    return found
-
-
-def _refused() -> FlowRejected:
-    return FlowRejected("This sign-in does not belong to a connection that you just started.")
-
-
-def _denied(error: str) -> FlowRejected:
-    text = _DENIALS.get(error, "The provider ended the sign-in without a consent.")
-    return FlowRejected(
-        text, code="CONSENT_DENIED", hint="Start the connection again from the Hub."
-    )
+    return grant.refresh_token
 
 
 def _purpose(connection_id: int) -> str:

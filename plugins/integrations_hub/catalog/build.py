@@ -109,6 +109,7 @@ def _oauth(raw: _Json) -> OAuth:
         refresh_reuse=raw.get("refreshReuse", "unknown"),
         setup_hints=tuple(raw.get("setupHints", ())),
         env_prefix=raw["envPrefix"],
+        issuer=raw.get("issuer"),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from integrations_hub.catalog.build import object_of, provider_of
 from integrations_hub.catalog.checks import control_characters, semantic_problems
 from integrations_hub.catalog.metadata import Provider
+from integrations_hub.catalog.overlay import SETTING, merged
 from integrations_hub.catalog.problems import Problem, pointer_of, schema_problems, shown, walk
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.catalog.rule_form import option_problems
@@ -34,46 +35,58 @@ RESERVED_PROVIDER_KEYS = RESERVED_OBJECT_KEYS | {
 }  # fmt: skip
 
 
-def load_folder(folder: Path) -> Registry:
-    """The registry of `folder`/<key>/provider.json; MetadataInvalid lists the errors of all files."""
-    files = sorted(folder.glob(f"*/{FILE_NAME}"))
+def load_folders(folders: Sequence[Path], overlay: Mapping[str, Any] | None = None) -> Registry:
+    """The registry of <folder>/<key>/provider.json; MetadataInvalid lists the errors of all files.
+
+    `overlay`: an operator's merge patch by provider key; what comes out is validated as a whole.
+    """
+    patches = overlay or {}
+    files = sorted(path for folder in folders for path in folder.glob(f"*/{FILE_NAME}"))
     if not files:
         raise MetadataInvalid(
-            f"No provider was found: {folder} holds no <key>/{FILE_NAME}.",
+            f"No provider was found: {', '.join(map(str, folders))} holds no <key>/{FILE_NAME}.",
             hint="Install the package with its providers folder.",
             code="NO_PROVIDERS",
         )
-    results = [_attempt(path) for path in files]
+    results = [_attempt(path, patches.get(path.parent.name)) for path in files]
     messages = [result.message for result in results if isinstance(result, MetadataInvalid)]
+    known = [path.parent.name for path in files]
+    messages += [
+        f"{SETTING} names the provider {key!r}; known: {', '.join(known)}."
+        for key in patches
+        if key not in known
+    ]
     if messages:
         raise MetadataInvalid("\n".join(messages))
     return Registry([result for result in results if isinstance(result, Provider)])
 
 
-def load_provider(path: Path) -> Provider:
-    """The metadata of one file. Unknown members stay in `raw` and are logged once.
+def load_provider(path: Path, patch: Mapping[str, Any] | None = None) -> Provider:
+    """The metadata of one file, patched. Unknown members stay in `raw` and are logged once.
 
     The folder is named like the provider's key. Raises MetadataInvalid with one line per error:
     file, JSON pointer, what was expected, what was found.
     """
     raw = _read(path)
     schema = _schema()
-    found = [*control_characters(raw), *_repeated(raw), *schema_problems(schema, raw)]
+    repeated = list(_repeated(raw))
+    raw = raw if patch is None else merged(raw, patch)
+    found = [*control_characters(raw), *repeated, *schema_problems(schema, raw)]
     found += _key_problems(raw, path)
     if isinstance(raw, dict):
         found += semantic_problems(raw, found)
         found += _rule_default_problems(raw, found)
     if found:
-        raise _invalid(path, found)
+        raise _invalid(path, found, patched=patch is not None)
     unknown = sorted(_unknown_members(schema, schema, raw, ()))
     if unknown:
         log.info("provider_members_ignored file=%s pointers=%s", _short(path), ",".join(unknown))
     return provider_of(_plain(raw))
 
 
-def _attempt(path: Path) -> Provider | MetadataInvalid:
+def _attempt(path: Path, patch: Mapping[str, Any] | None) -> Provider | MetadataInvalid:
     try:
-        return load_provider(path)
+        return load_provider(path, patch)
     except MetadataInvalid as error:
         return error
 
@@ -153,11 +166,12 @@ def _rule_default_problems(raw: Mapping[str, Any], found: Sequence[Problem]) -> 
             )
 
 
-def _invalid(path: Path, found: Sequence[Problem]) -> MetadataInvalid:
+def _invalid(path: Path, found: Sequence[Problem], *, patched: bool) -> MetadataInvalid:
     unique = sorted(set(found), key=lambda problem: (problem.pointer, problem.expected))
     count = f"{len(unique)} error{'s' if len(unique) > 1 else ''}"
     lines = [f"{_short(path)}#{p.pointer or '/'}: {p.text}" for p in unique]
-    return MetadataInvalid("\n  ".join([f"{path} has {count}:", *lines]))
+    name = f"{path} with {SETTING}" if patched else str(path)
+    return MetadataInvalid("\n  ".join([f"{name} has {count}:", *lines]))
 
 
 def _short(path: Path) -> str:

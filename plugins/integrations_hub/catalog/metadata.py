@@ -14,7 +14,8 @@ class OAuth:
     `endpoint_from_token`: member of the token answer that carries the API base, None when the base
     is fixed. `company_claim`: claim of the id token that names the company, None when there is none.
     `refresh_rotates`: every refresh kills the refresh token it spent; `refresh_reuse`: whether the
-    spent one works again for a while.
+    spent one works again for a while. `issuer`: what the callback's `iss` must be (RFC 9207), None =
+    `auth_base_url`.
     """
 
     flows: tuple[str, ...]
@@ -34,6 +35,7 @@ class OAuth:
     refresh_reuse: str  # grace | none | unknown
     setup_hints: tuple[str, ...]
     env_prefix: str
+    issuer: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from integrations_hub.errors import NotFound
 
 
 class Registry:
-    """Read-only; built by `catalog.loader.load_folder`."""
+    """Read-only; built by `catalog.loader.load_folders`."""
 
     def __init__(self, providers: Iterable[Provider]) -> None:
         self._providers = {provider.key: provider for provider in providers}

@@ -44,6 +44,8 @@ class Connection:
     auth_detail: str | None = None
     instance_id: str | None = None
     is_locked: bool = False
+    flow: str = "authorization_code"  # or client_credentials: how it gets its tokens
+    missing_scopes: list[str] = field(default_factory=list)
 
     @property
     def conn_id(self) -> str:
@@ -110,7 +112,10 @@ class ServedConnection:
 
 @dataclass(frozen=True)
 class TokenGrant:
-    """What an identity server answered, normalised. `expires_in_s` >= 60. Never logged."""
+    """What an identity server answered, normalised. `expires_in_s` >= 60. Never logged.
+
+    `missing_scopes`: asked for and not granted, as far as the answer says.
+    """
 
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False)
@@ -118,3 +123,4 @@ class TokenGrant:
     api_base_url: str | None
     company_id: str | None
     scope: str
+    missing_scopes: tuple[str, ...] = ()

@@ -142,8 +142,14 @@ class TokenStore(Protocol):
         company_id: str,
         actor: str,
         request_id: str | None,
+        flow: str = "authorization_code",
+        missing_scopes: Sequence[str] = (),
     ) -> Connection:
-        """First consent or reconnect: tokens, state and audit entry in one transaction."""
+        """First consent or reconnect: tokens, state and audit entry in one transaction.
+
+        Another company than before starts a new generation of every rule: the old marks say nothing
+        about it. Raises ConflictingChange while a run reads the old company.
+        """
 
     def fail(self, claim: RefreshClaim, failure: Failure) -> None:
         """Give the claim back and note why (degraded, or needs_reauth at once)."""
@@ -178,20 +184,43 @@ class Spool(Protocol):
     def drop(self, claim: RefreshClaim) -> None: ...
 
 
+@dataclass(frozen=True)
+class StartedFlow:
+    """What a callback needs of the start. `confirm_company_change`: the admin expects another company."""
+
+    connection_id: int
+    verifier: Sealed
+    redirect_uri: str
+    confirm_company_change: bool = False
+
+
+@dataclass(frozen=True)
+class FlowState:
+    """Why a flow may not be consumed."""
+
+    connection_id: int
+    actor: str
+    cookie_hash: str
+    spent: bool
+    expired: bool
+
+
 class OAuthFlowStore(Protocol):
     def start(
         self,
+        flow: StartedFlow,
         *,
         nonce_hash: str,
-        connection_id: int,
         actor: str,
         cookie_hash: str,
-        verifier: Sealed,
-        redirect_uri: str,
         ttl_s: int,
     ) -> None: ...
 
-    def consume(
-        self, *, nonce_hash: str, actor: str, cookie_hash: str
-    ) -> tuple[int, Sealed, str] | None:
-        """(connection_id, verifier, redirect_uri) for exactly one caller, else None."""
+    def consume(self, *, nonce_hash: str, actor: str, cookie_hash: str) -> StartedFlow | None:
+        """The flow for exactly one caller, else None."""
+
+    def explain(self, nonce_hash: str) -> FlowState | None:
+        """None for a flow that nobody started."""
+
+    def strangers_last_minute(self) -> int:
+        """Refused callbacks without a flow of ours; counted up to 60."""

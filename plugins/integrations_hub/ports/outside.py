@@ -41,7 +41,10 @@ class HttpClient(Protocol):
 class FormPoster(Protocol):
     """Unauthorised form POST to an identity server; never retried unless provably unsent."""
 
-    def post_form(self, url: str, form: Mapping[str, str]) -> HttpResponse: ...
+    def post_form(
+        self, url: str, form: Mapping[str, str], *, basic: tuple[str, str] | None = None
+    ) -> HttpResponse:
+        """`basic`: client id and secret for the Authorization header, not for the body."""
 
 
 class Budget(Protocol):

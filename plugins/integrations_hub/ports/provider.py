@@ -8,16 +8,27 @@ from integrations_hub.domain.connection import TokenGrant
 from integrations_hub.domain.listing import FilterProbe, ListQuery, RawPage
 
 
-class AuthClient(Protocol):
-    """providers/<key>/auth.py: `build(provider, poster, client_id, client_secret) -> AuthClient`."""
+class Refresher(Protocol):
+    """What the token broker needs of an identity server."""
+
+    def refresh(self, refresh_token: str) -> TokenGrant:
+        """One attempt, never repeated after an unknown outcome. Raises as AuthClient.exchange."""
+
+
+class AuthClient(Refresher, Protocol):
+    """providers/<key>/auth.py: `build(provider, poster, client_id, client_secret, environ)`."""
+
+    @property
+    def issuer(self) -> str:
+        """What `iss` must be when a callback names it (RFC 9207)."""
 
     def authorize_url(self, *, redirect_uri: str, state: str, code_challenge: str) -> str: ...
 
     def exchange(self, *, code: str, redirect_uri: str, code_verifier: str) -> TokenGrant:
         """Raises GrantRejected, TransientError or ProviderContractError."""
 
-    def refresh(self, refresh_token: str) -> TokenGrant:
-        """One attempt, never repeated after an unknown outcome. Raises as `exchange`."""
+    def client_credentials(self) -> TokenGrant:
+        """A token for the app itself, without a person. Raises as `exchange`."""
 
 
 class ObjectClient(Protocol):

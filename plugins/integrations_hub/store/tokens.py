@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -11,6 +13,7 @@ from integrations_hub.domain.connection import Connection
 from integrations_hub.errors import ConflictingChange, NotFound
 from integrations_hub.ports.credentials import Failure, NewPair, RefreshClaim, Sealed
 from integrations_hub.store.audit import record
+from integrations_hub.store.database import Connection as Session
 from integrations_hub.store.database import Database, Row
 from integrations_hub.store.statements import load
 
@@ -81,8 +84,10 @@ class PostgresTokenStore:
         company_id: str,
         actor: str,
         request_id: str | None,
+        flow: str = "authorization_code",
+        missing_scopes: Sequence[str] = (),
     ) -> Connection:
-        """Raises ConflictingChange when another connection of the company is active already."""
+        """Raises ConflictingChange: another connection of the company is active, or a run is."""
         values = {
             "connection_id": connection_id,
             "expires_in_s": expires_in_s,
@@ -93,18 +98,19 @@ class PostgresTokenStore:
             "ciphertext": tokens.ciphertext,
             "request_id": request_id,
             "instance_id": self._instance_id,
+            "flow": flow,
+            "missing_scopes": list(missing_scopes),
         }
         try:
             with self._database.transaction() as tx:
-                row = tx.execute(_q.connect, values).fetchone()
-                if row is None:
-                    raise NotFound(f"There is no connection {connection_id}.")
-                tx.execute(_q.save_secret, values)
-                tx.execute(_q.audit, values | _entry(row))
+                row = _connect(tx, values)
         except psycopg.errors.UniqueViolation as error:
+            twin = self._database.row(_q.active_twin, values)
+            name = f" {twin['key']!r}" if twin else ""
             raise ConflictingChange(
-                f"Company {company_id} already has an active connection in this environment.",
+                f"Company {company_id} already has the active connection{name} in this environment.",
                 hint="Use that connection, or disconnect it first.",
+                code="COMPANY_CONNECTED_ALREADY",
             ) from error
         return _connection(row)
 
@@ -167,6 +173,33 @@ class PostgresInstanceLock:
         return [f"{row['provider_key']}/{row['key']}" for row in rows if row["is_locked"]]
 
 
+def _connect(tx: Session, values: dict[str, Any]) -> Row:
+    """Tokens, state, marks and audit of one consent."""
+    before = tx.execute(_q.company_of, values).fetchone()
+    if before is None:
+        raise NotFound(f"There is no connection {values['connection_id']}.")
+    changed = before["company_id"] not in (None, values["company_id"])
+    if changed and before["busy"]:
+        raise ConflictingChange(
+            f"A run reads company {before['company_id']} at this moment. Nothing was changed.",
+            hint="Wait for the run's end or cancel it, then connect again.",
+            code="RUN_ACTIVE",
+        )
+    row = _one(tx.execute(_q.connect, values).fetchone())
+    tx.execute(_q.save_secret, values)
+    if changed:
+        tx.execute(_q.forget_marks, values)
+    tx.execute(_q.audit, values | _entry(row, before["company_id"] if changed else None))
+    return row
+
+
+def _one(row: Row | None) -> Row:
+    """The row was locked before, so it is there."""
+    if row is None:
+        raise NotFound("The connection is gone.")
+    return row
+
+
 def _of(claim: RefreshClaim) -> dict[str, object]:
     return {
         "connection_id": claim.connection_id,
@@ -175,8 +208,9 @@ def _of(claim: RefreshClaim) -> dict[str, object]:
     }
 
 
-def _entry(row: Row) -> dict[str, object]:
-    """Audit: who connected what to which company, and by which token version."""
+def _entry(row: Row, former_company: str | None) -> dict[str, object]:
+    """Audit: who connected what to which company, by which flow and token version."""
+    change = {"former_company_id": former_company} if former_company else {}
     return {
         "action": "connection.connected",
         "target": f"connection:{row['provider_key']}:{row['key']}",
@@ -185,6 +219,9 @@ def _entry(row: Row) -> dict[str, object]:
                 "company_id": row["company_id"],
                 "api_base_url": row["api_base_url"],
                 "token_version": row["token_version"],
+                "flow": row["flow"],
+                "missing_scopes": row["missing_scopes"],
+                **change,
             }
         ),
     }

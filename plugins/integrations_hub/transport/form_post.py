@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from urllib.parse import quote_plus
 
 import requests
 from urllib3.exceptions import (
@@ -49,7 +50,9 @@ class RequestsFormPoster:
         self._clock = clock or SystemClock()
         self._environ = os.environ if environ is None else environ
 
-    def post_form(self, url: str, form: Mapping[str, str]) -> HttpResponse:
+    def post_form(
+        self, url: str, form: Mapping[str, str], *, basic: tuple[str, str] | None = None
+    ) -> HttpResponse:
         """POST once; form values appear nowhere.
 
         Raises ProviderUnreachable (never sent), OutcomeUnknown or UnexpectedRedirect.
@@ -58,6 +61,8 @@ class RequestsFormPoster:
         with new_session(
             user_agent=self._user_agent, environ=self._environ, retry=never
         ) as session:
+            if basic is not None:
+                session.auth = (quote_plus(basic[0]), quote_plus(basic[1]))  # RFC 6749 2.3.1
             attempt = 1
             while True:
                 try:

@@ -91,6 +91,25 @@ def refresh_form(refresh_token: str, *, client_id: str, client_secret: str) -> d
     }
 
 
+def client_credentials_form(*, client_id: str, client_secret: str, scope: str) -> dict[str, str]:
+    """The form that asks for a token of the app itself; client credentials go in the body."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": client_id,
+        "client_secret": client_secret,
+    }
+    return form | {"scope": scope} if scope else form
+
+
+def missing_scopes(asked: str, granted: str) -> tuple[str, ...]:
+    """What was asked for and not granted; an answer that names no scope granted all (RFC 6749 5.1).
+
+    `offline_access` is granted by a refresh token, whatever the answer lists.
+    """
+    given = {*granted.split(), "offline_access"}
+    return tuple(one for one in asked.split() if one not in given) if granted else ()
+
+
 def parse_token_answer(
     response: HttpResponse, *, endpoint_member: str | None, company_claim: str | None
 ) -> TokenGrant:

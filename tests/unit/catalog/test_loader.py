@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from integrations_hub.catalog.loader import MAX_BYTES, load_folder, load_provider
+from integrations_hub.catalog.loader import MAX_BYTES, load_folders, load_provider
 from integrations_hub.errors import MetadataInvalid, NotFound
 from tests.kit.provider_json import ACME, written
 
@@ -590,7 +590,7 @@ def test_folder_reports_the_errors_of_every_file(tmp_path: Path) -> None:
     written(tmp_path, {**ACME, "key": "other", "errors": []}, "other")
     written(tmp_path, {**ACME, "key": "fine"}, "fine")
     with pytest.raises(MetadataInvalid) as caught:
-        load_folder(tmp_path)
+        load_folders([tmp_path])
     assert "acme/provider.json#/displayName" in caught.value.message
     assert "other/provider.json#/errors" in caught.value.message
     assert "fine" not in caught.value.message
@@ -598,14 +598,14 @@ def test_folder_reports_the_errors_of_every_file(tmp_path: Path) -> None:
 
 def test_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MetadataInvalid, match="No provider was found") as caught:
-        load_folder(tmp_path)
+        load_folders([tmp_path])
     assert caught.value.code == "NO_PROVIDERS"
 
 
 def test_registry_finds_what_the_folder_holds(tmp_path: Path) -> None:
     written(tmp_path, ACME)
     written(tmp_path, {**ACME, "key": "zeta"}, "zeta")
-    registry = load_folder(tmp_path)
+    registry = load_folders([tmp_path])
     assert [provider.key for provider in registry.list_providers()] == ["acme", "zeta"]
     assert registry.get_provider("zeta").display_name == "Acme"
     assert registry.get_object_catalog("acme", "widgets").label == "Widgets"
@@ -613,7 +613,7 @@ def test_registry_finds_what_the_folder_holds(tmp_path: Path) -> None:
 
 def test_registry_names_what_it_knows(tmp_path: Path) -> None:
     written(tmp_path, ACME)
-    registry = load_folder(tmp_path)
+    registry = load_folders([tmp_path])
     with pytest.raises(
         NotFound, match=r"no provider 'acm'; known: acme\. Did you mean 'acme'\?"
     ) as caught:

@@ -43,7 +43,8 @@ UPDATE hub.encrypted_secret s
 -- name: connect
 -- First consent or reconnect; the version goes on counting, so an old rejection never hits the new token.
 UPDATE hub.integration_connection
-   SET token_version = token_version + 1, token_expires_at = clock_timestamp() + make_interval(secs => %(expires_in_s)s),
+   SET flow = %(flow)s, missing_scopes = %(missing_scopes)s,
+       token_version = token_version + 1, token_expires_at = clock_timestamp() + make_interval(secs => %(expires_in_s)s),
        token_life_s = %(expires_in_s)s, api_base_url = %(api_base_url)s, company_id = %(company_id)s, connected_by = %(actor)s,
        is_active = true, refresh_claim = NULL, refresh_claim_until = NULL,
        refresh_intent = NULL, refresh_intent_at = NULL, refresh_unknown_since = NULL,
@@ -52,6 +53,21 @@ UPDATE hub.integration_connection
        instance_id = coalesce(%(instance_id)s, instance_id), is_locked = false, updated_at = clock_timestamp()
  WHERE id = %(connection_id)s
 RETURNING *;
+
+-- name: company_of
+-- The company so far, and whether a run reads it now; locked, so that two consents take turns.
+SELECT c.company_id, EXISTS (SELECT 1 FROM hub.integration_run r WHERE r.connection_id = c.id AND r.state = 'running') AS busy
+  FROM hub.integration_connection c WHERE c.id = %(connection_id)s FOR UPDATE;
+
+-- name: forget_marks
+-- A mark of the old generation is not read any more: the next run of every rule reads everything.
+UPDATE hub.integration_rule SET generation = generation + 1, updated_at = clock_timestamp() WHERE connection_id = %(connection_id)s;
+
+-- name: active_twin
+-- The connection that stands in the way of another active one.
+SELECT t.key FROM hub.integration_connection t JOIN hub.integration_connection c
+    ON c.provider_key = t.provider_key AND c.environment = t.environment AND c.id <> t.id
+ WHERE c.id = %(connection_id)s AND t.company_id = %(company_id)s AND t.is_active;
 
 -- name: save_secret
 -- The sealed token pair of a connection.

@@ -1,6 +1,7 @@
-"""Reserved: connect.
+"""Flow and missing scopes of a connection; a consent remembers a confirmed change of company.
 
-A downgrade loses nothing.
+A downgrade loses the tokens of connections by client credentials (they are connected anew), which
+scopes were not granted, and the record of consents that were finished.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """New columns; verifiers that were spent are removed."""
     sql_files.run(__file__)
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    """Back to the first tables."""
     sql_files.run(__file__, down=True)
