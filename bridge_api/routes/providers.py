@@ -74,6 +74,7 @@ def get_mapping_defaults(provider: Key, object: Key, services: Services) -> Mapp
 def _missing(provider: Provider, request: Request) -> list[str]:
     environ = bridge(request).settings.environ
     prefix = provider.oauth.env_prefix
-    if "authorization_code" not in provider.oauth.flows:
-        return []  # an app's credentials come with its connection
-    return [n for n in (f"{prefix}_CLIENT_ID", f"{prefix}_CLIENT_SECRET") if not environ.get(n)]
+    needed = [header.env_key for header in provider.required_headers if header.source == "env"]
+    if "authorization_code" in provider.oauth.flows:  # else credentials come with a connection
+        needed = [f"{prefix}_CLIENT_ID", f"{prefix}_CLIENT_SECRET", *needed]
+    return [name for name in needed if name and not environ.get(name)]

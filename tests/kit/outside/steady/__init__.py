@@ -1,0 +1,1 @@
+"""Steady, a provider of the tests: connected by client credentials."""

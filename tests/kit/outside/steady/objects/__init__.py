@@ -1,0 +1,1 @@
+"""What Steady holds."""
