@@ -187,6 +187,15 @@ class DatabaseUnavailable(TransientError):
     default_code = "DATABASE_UNAVAILABLE"
 
 
+class DatabaseBusy(DatabaseUnavailable):
+    """Another session holds a row we need, or the two of us waited for each other."""
+
+    default_code = "DATABASE_BUSY"
+    default_hint = (
+        "It is tried again by itself; if it stays so, end the session that holds the rows."
+    )
+
+
 class ListingIncomplete(TransientError):
     """The provider's list moved under us three times; nothing is concluded from it (run: incomplete)."""
 

@@ -40,6 +40,21 @@ class MappablePage:
     malformed: Sequence[tuple[int, str | None, str]]
 
 
+@dataclass(frozen=True)
+class PlannedChanges:
+    """What map_fields found.
+
+    `found`: records that are not as they should be, of which `passed` are left alone without a change
+    to list; the rest of the mapped ones are unchanged.
+    `actions`: changes per action. `unfit`: (external_id, local column) of what the tables could not hold.
+    """
+
+    found: int
+    passed: int
+    actions: Mapping[str, int]
+    unfit: Sequence[tuple[str, str]]
+
+
 class Fenced(Protocol):
     """One write transaction of a stage. Its first statement checked and renewed the fence."""
 
@@ -82,11 +97,8 @@ class Fenced(Protocol):
     def filter_parents(self) -> dict[str, int]:
         """Flag duplicates; returns children, duplicates, out_of_scope, roots and malformed."""
 
-    def reject_mapped(self, rules: WriteRules) -> list[dict[str, str]]:
-        """Take out of the mapped rows what the tables could not hold: external_id, target column, code."""
-
-    def save_changes(self, rules: WriteRules) -> dict[str, int]:
-        """Turn this session's mapped rows into the change set; counts per action, unchanged and passed."""
+    def save_changes(self, rules: WriteRules) -> PlannedChanges:
+        """Turn this session's mapped rows into the change set."""
 
     def save_plan_counts(
         self, *, unchanged: int, rejected: int, review: int, skipped: int

@@ -10,6 +10,7 @@ import psycopg
 
 from integrations_hub.store.database import Connection
 
+_TOUCHING = ("update", "link", "inactivate", "revive", "out_of_scope")
 # what one row can be to blame for: a constraint, a value, an index entry that is too long
 _REFUSALS = (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
 
@@ -22,9 +23,23 @@ class ChunkWriter:
 
     def apply(self, first_seq: int, last_seq: int) -> dict[str, int]:
         """Lock, decide again what moved, write; rows per action, and how many were refused."""
-        self._run(self._queries.lock_chunk, first_seq, last_seq)
-        self._run(self._queries.redecide_chunk, first_seq, last_seq)
+        planned = self._counts(first_seq, last_seq)
+        touched = sum(planned.get(action, 0) for action in _TOUCHING)
+        if touched:
+            self._lock(first_seq, last_seq, touched)
         self._write(first_seq, last_seq)
+        return self._counts(first_seq, last_seq)
+
+    def _lock(self, first_seq: int, last_seq: int, touched: int) -> None:
+        rows = self._run(self._queries.lock_chunk, first_seq, last_seq).fetchall()
+        seqs = [row["seq"] for row in rows if row["moved"]]
+        if len(rows) < touched:
+            gone = self._run(self._queries.vanished_in_chunk, first_seq, last_seq).fetchall()
+            seqs += [row["seq"] for row in gone]
+        if seqs:
+            self._run(self._queries.redecide, first_seq, last_seq, seqs=seqs)
+
+    def _counts(self, first_seq: int, last_seq: int) -> dict[str, int]:
         rows = self._run(self._queries.chunk_counts, first_seq, last_seq).fetchall()
         return {row["action"]: int(row["n"]) for row in rows}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable
+from integrations_hub.errors import DatabaseBusy, DatabaseUnavailable, DatabaseUnusable
 
 # trust.md 3.2: a frozen holder with an open transaction must not block a take-over for long.
 _SESSION = (
@@ -30,6 +31,13 @@ _UNUSABLE = (
     "3F",
     "42",
 )  # SQLSTATE classes: authorisation, no database, no schema, no table
+# SQLSTATE of what passes when the other session is done
+_BUSY = {
+    "55P03": "a row stayed locked for 10 s",
+    "40P01": "two sessions waited for each other",
+    "40001": "another session changed the same rows",
+}
+_RELATION = re.compile(r'relation "([^"]+)"')
 Row = dict[str, Any]
 Connection = psycopg.Connection[Row]
 
@@ -131,6 +139,11 @@ class Database:
 def _unreachable(error: psycopg.OperationalError) -> DatabaseUnusable | DatabaseUnavailable:
     """Wrong address or password is for an admin to mend; everything else passes by itself."""
     state = error.sqlstate or ""
+    if state in _BUSY:
+        table = error.diag.table_name or _relation(error.diag.context)
+        return DatabaseBusy(
+            f"The Hub's database: {_BUSY[state]}, in the table {table}.", retry_after_s=30
+        )
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if (
         state[:2] in _UNUSABLE
@@ -143,3 +156,9 @@ def _unreachable(error: psycopg.OperationalError) -> DatabaseUnusable | Database
         retry_after_s=5,
         hint="Check that PostgreSQL runs and that HUB_DATABASE_URL names it; it is tried again by itself.",
     )
+
+
+def _relation(context: str | None) -> str:
+    """PostgreSQL names the table of a lock in the error's context only."""
+    found = _RELATION.search(context or "")
+    return found[1] if found else "(not named by PostgreSQL)"

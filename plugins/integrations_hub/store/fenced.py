@@ -9,7 +9,7 @@ from typing import Any
 
 from integrations_hub.domain.policies import WriteRules
 from integrations_hub.domain.run import Run
-from integrations_hub.ports.sync import StagedRecord
+from integrations_hub.ports.sync import PlannedChanges, StagedRecord
 from integrations_hub.store.chunk_writer import ChunkWriter
 from integrations_hub.store.database import Connection
 from integrations_hub.store.statements import load
@@ -157,23 +157,17 @@ class FencedTransaction:
 
     # --- map_fields ---
 
-    def reject_mapped(self, rules: WriteRules) -> list[dict[str, str]]:
-        """Take out of the mapped rows what the tables could not hold: external_id, target column, code."""
-        queries = _entity_q[rules.local_entity]
-        return self._execute(queries.reject_mapped, **_values(rules)).fetchall()  # type: ignore[no-any-return]
-
-    def save_changes(self, rules: WriteRules) -> dict[str, int]:
-        """Turn this session's mapped rows into the change set; counts per action, unchanged and passed.
-
-        `passed`: records that the rule leaves alone without a change to list.
-        """
+    def save_changes(self, rules: WriteRules) -> PlannedChanges:
+        """Turn this session's mapped rows into the change set."""
         queries = _entity_q[rules.local_entity]
         self._tx.execute(_PLANNING)
         self._execute(_q.drop_changes)
         self._execute(queries.analyze_mapped)
         rows = self._execute(queries.save_changes, **_values(rules)).fetchall()
         self._execute(_q.resolve_quarantine)
-        return {row["action"]: int(row["n"]) for row in rows}
+        unfit = [(row["external_id"], row["unfit"]) for row in rows if row["unfit"]]
+        counts = {row["action"]: int(row["n"]) for row in rows if not row["unfit"]}
+        return PlannedChanges(counts.pop("found"), counts.pop("passed"), counts, unfit)
 
     def save_plan_counts(self, *, unchanged: int, rejected: int, review: int, skipped: int) -> None:
         """The change set is whole; what it counted goes to the run row."""

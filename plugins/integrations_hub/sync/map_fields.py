@@ -53,32 +53,28 @@ class MapFields:
         return outcome
 
     def _save(self, stage: Stage, pinned: Pinned, outcome: Outcome) -> dict[str, int]:
-        rules = pinned.write_rules()
         with stage.write() as tx:
-            outcome.rejects.extend(_unstorable(row, pinned) for row in tx.reject_mapped(rules))
-            counts = tx.save_changes(rules)
+            planned = tx.save_changes(pinned.write_rules())
+            outcome.rejects.extend(_unfit(*unfit, pinned) for unfit in planned.unfit)
             tx.quarantine(outcome.rejects)
             tx.add_warnings(outcome.warnings())
-            rejected = len(outcome.rejects)
-            tx.save_plan_counts(
-                unchanged=counts["unchanged"],
-                rejected=rejected,
-                review=counts.get("review", 0),
-                skipped=counts.get("skip", 0) + counts["passed"],
-            )
-        return {**counts, "rejected": rejected}
+            counts = {
+                "unchanged": outcome.mapped - planned.found,
+                "rejected": len(outcome.rejects),
+                "review": planned.actions.get("review", 0),
+                "skipped": planned.passed + planned.actions.get("skip", 0),
+            }
+            tx.save_plan_counts(**counts)
+        return {**planned.actions, **counts}
 
 
-def _unstorable(row: dict[str, str], pinned: Pinned) -> dict[str, str]:
+def _unfit(external_id: str, column: str, pinned: Pinned) -> dict[str, str]:
     """What the tables could not hold, told by the provider's field; an id that long by its digest."""
-    sources = {line.target: line.source for line in pinned.lines}
-    said = {"MISSING_VALUE": "is empty", "TOO_LONG": "is longer than an index can hold"}
-    field_name = sources.get(row["target"], "")
+    source = next((line.source for line in pinned.lines if line.target == column), "")
+    empty = column == "name"
     return {
-        "external_id": row["external_id"]
-        if row["target"]
-        else digest_name(row["external_id"].encode()),
-        "code": row["code"],
-        "reason": f"{field_name or 'the id'} {said[row['code']]}",
-        "pointer": f"/{field_name}",
+        "external_id": external_id if source else digest_name(external_id.encode()),
+        "code": "MISSING_VALUE" if empty else "TOO_LONG",
+        "reason": f"{source or 'the id'} " + ("is empty" if empty else "is too long for an index"),
+        "pointer": f"/{source}",
     }

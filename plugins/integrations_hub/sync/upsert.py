@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from integrations_hub.errors import DatabaseBusy
 from integrations_hub.failpoints import hit
 from integrations_hub.ports.records import RunStore
 from integrations_hub.ports.sync import SyncStore
@@ -12,6 +13,7 @@ from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.stage import Stage, enter
 
 _CHUNK = 5000
+_TRIES = 3  # of a chunk whose rows somebody else holds or takes in another order
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,21 @@ class Upsert:
             total = self.store.change_count(run_id)
             counts: dict[str, int] = {"created": 0, "updated": 0}
             while seq <= total:
-                applied = self._apply(
-                    stage, pinned, chunk_no, seq, min(seq + self.chunk_size - 1, total)
-                )
+                last = min(seq + self.chunk_size - 1, total)
+                applied = self._patiently(stage, pinned, chunk_no, seq, last)
                 counts = {name: counts.get(name, 0) + n for name, n in applied.items()}
                 chunk_no, seq = chunk_no + 1, seq + self.chunk_size
             return counts
+
+    def _patiently(
+        self, stage: Stage, pinned: Pinned, chunk_no: int, first_seq: int, last_seq: int
+    ) -> dict[str, int]:
+        for _ in range(_TRIES - 1):
+            try:
+                return self._apply(stage, pinned, chunk_no, first_seq, last_seq)
+            except DatabaseBusy as busy:
+                stage.log("chunk_repeated", chunk=chunk_no, code=busy.code)
+        return self._apply(stage, pinned, chunk_no, first_seq, last_seq)
 
     def _apply(
         self, stage: Stage, pinned: Pinned, chunk_no: int, first_seq: int, last_seq: int

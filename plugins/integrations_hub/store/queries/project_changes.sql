@@ -17,23 +17,17 @@ COPY mapped (page_no, n, external_id, source_updated_at, raw_status, project_num
 -- The joins below need its size and how distinct their keys are.
 ANALYZE mapped (external_id, project_number);
 
--- name: reject_mapped
--- What the tables could not hold leaves the mapped rows here, before anything is planned. Index entries end at 2,700 bytes.
-DELETE FROM mapped
- WHERE (btrim(name) = '') IS NOT FALSE AND (%(policies)s::text[])[2] <> 'unmapped'
-    OR octet_length(external_id) > 1000 OR octet_length(project_number) > 2500 OR octet_length(bqe_client_name) > 2500
-    OR octet_length(bqe_client_id) > 2500
-RETURNING external_id,
-    CASE WHEN octet_length(external_id) > 1000 THEN NULL WHEN (btrim(name) = '') IS NOT FALSE THEN 'name'
-         WHEN octet_length(project_number) > 2500 THEN 'project_number' WHEN octet_length(bqe_client_name) > 2500 THEN 'bqe_client_name'
-         ELSE 'bqe_client_id' END AS target,
-    CASE WHEN octet_length(external_id) <= 1000 AND (btrim(name) = '') IS NOT FALSE THEN 'MISSING_VALUE' ELSE 'TOO_LONG' END AS code;
-
 -- name: save_changes
--- The plan of changes: mapped rows against local ones, field by field, before anything is locked; counts per action, unchanged and passed.
--- found: what is not linked, or not as it should be. met: unlinked local rows with the number of a record without a local row.
+-- The plan of changes: mapped rows against local ones, field by field, before anything is locked. Rows: how many per action; `found`, what was
+-- neither left alone nor as it should be; `passed`, what the rule leaves alone; and each record that the tables could not hold, with the
+-- column to blame (index entries end at 2,700 bytes).
+-- met: unlinked local rows with the number of a record without a local row.
 WITH found AS MATERIALIZED (
     SELECT m.external_id, m.source_updated_at, m.project_number, l.id AS link_id, p.id AS local_id,
+           CASE WHEN octet_length(m.external_id) > 1000 THEN 'external_id'
+                WHEN (btrim(m.name) = '') IS NOT FALSE AND (%(policies)s::text[])[2] <> 'unmapped' THEN 'name'
+                WHEN octet_length(m.project_number) > 2500 THEN 'project_number' WHEN octet_length(m.bqe_client_name) > 2500 THEN 'bqe_client_name'
+                WHEN octet_length(m.bqe_client_id) > 2500 THEN 'bqe_client_id' END AS unfit,
            coalesce(NOT l.is_active, NOT m.wanted OR m.source_updated_at < %(only_since)s::timestamp, false) AS passed,
            CASE WHEN s.gone THEN
                     CASE WHEN %(deletion_policy)s = 'ignore' THEN 'skip'
@@ -111,7 +105,7 @@ WITH found AS MATERIALIZED (
     SELECT f.external_id, count(*) AS locals, min(q.id) AS local_id, count(*) OVER (PARTITION BY min(q.id)) AS rivals
       FROM found f
       JOIN hub.projects q ON q.project_number = f.project_number AND q.deleted_at IS NULL
-     WHERE f.local_id IS NULL AND NOT f.passed
+     WHERE f.local_id IS NULL AND NOT f.passed AND f.unfit IS NULL
        AND NOT EXISTS (SELECT 1 FROM hub.integration_external_link x WHERE x.provider_key = %(provider_key)s
             AND x.local_entity = 'project' AND x.local_id = q.id AND x.is_active)
      GROUP BY f.external_id
@@ -144,7 +138,7 @@ WITH found AS MATERIALIZED (
           FROM found f
           LEFT JOIN met ON met.external_id = f.external_id
           LEFT JOIN hub.projects q ON q.id = met.local_id AND met.locals = 1
-         WHERE NOT f.passed
+         WHERE NOT f.passed AND f.unfit IS NULL
         UNION ALL
         SELECT r.external_id, p.id, r.updated_at, 'out_of_scope', i.image, i.image[1:10] || ARRAY['out_of_scope'] || i.image[12:16], NULL,
                'the record has a parent now'
@@ -154,21 +148,55 @@ WITH found AS MATERIALIZED (
           JOIN hub.projects p ON p.id = l.local_id AND p.scope = 'in_scope'
          CROSS JOIN LATERAL (SELECT hub.image(p) || hub.image(l) AS image) AS i
          WHERE r.run_id = %(run_id)s AND r.flag = 'child'
+        UNION ALL
+        SELECT a.external_id, p.id, NULL, 'out_of_scope', i.image, i.image[1:10] || ARRAY['out_of_scope'] || i.image[12:16], NULL,
+               'the record has a parent now'
+          FROM hub.sync_absent a
+          JOIN hub.integration_external_link l ON l.provider_key = %(provider_key)s AND l.object_type = %(object_key)s
+               AND l.connection_id = %(connection_id)s AND l.external_id = a.external_id AND l.is_active
+          JOIN hub.projects p ON p.id = l.local_id AND p.scope = 'in_scope'
+         CROSS JOIN LATERAL (SELECT hub.image(p) || hub.image(l) AS image) AS i
+         WHERE a.run_id = %(run_id)s AND a.verdict = 'child'
+        UNION ALL
+        SELECT a.external_id, p.id, NULL, CASE %(deletion_policy)s WHEN 'ignore' THEN 'skip' ELSE 'inactivate' END, i.image,
+               CASE %(deletion_policy)s WHEN 'ignore' THEN i.image[1:13]
+                    ELSE i.image[1:3] || ARRAY['inactive'] || i.image[5:11]
+                         || CASE %(deletion_policy)s WHEN 'soft_delete' THEN coalesce(p.deleted_at, now())::text ELSE i.image[12] END || i.image[13] END
+               || i.image[14:15] || coalesce(l.remote_deleted_at, now())::text, NULL,
+               'gone at the provider' || CASE %(deletion_policy)s WHEN 'ignore' THEN ', which the rule ignores' ELSE '' END
+          FROM hub.sync_absent a
+          JOIN hub.integration_external_link l ON l.provider_key = %(provider_key)s AND l.object_type = %(object_key)s
+               AND l.connection_id = %(connection_id)s AND l.external_id = a.external_id AND l.is_active
+          JOIN hub.projects p ON p.id = l.local_id
+         CROSS JOIN LATERAL (SELECT hub.image(p) || hub.image(l) AS image) AS i
+         WHERE a.run_id = %(run_id)s AND a.verdict = 'gone'
+           AND (l.remote_deleted_at IS NULL OR %(deletion_policy)s <> 'ignore'
+                AND (p.status <> 'inactive' OR %(deletion_policy)s = 'soft_delete' AND p.deleted_at IS NULL))
       ) AS c
     RETURNING action
 )
-SELECT action, count(*) AS n FROM saved GROUP BY action
-UNION ALL SELECT 'passed', count(*) FROM found WHERE passed
-UNION ALL SELECT 'unchanged', (SELECT count(*) FROM mapped) - (SELECT count(*) FROM found);
+SELECT action, count(*) AS n, NULL AS external_id, NULL AS unfit FROM saved GROUP BY action
+UNION ALL SELECT 'passed', count(*), NULL, NULL FROM found WHERE passed
+UNION ALL SELECT 'found', count(*), NULL, NULL FROM found
+UNION ALL SELECT 'unfit', 1, external_id, unfit FROM found WHERE unfit IS NOT NULL AND NOT passed;
 
 -- name: lock_chunk
--- The rows that a chunk changes, in the order of their ids, so that two writers wait for each other instead of deadlocking.
-SELECT p.id FROM hub.projects p
- WHERE p.id IN (SELECT c.local_id FROM hub.sync_change c WHERE c.run_id = %(run_id)s AND c.seq BETWEEN %(first_seq)s AND %(last_seq)s
-                   AND c.action IN ('update', 'link', 'inactivate', 'revive', 'out_of_scope'))
+-- The rows that a chunk changes, in the order of their ids, so that two writers wait for each other instead of deadlocking; moved: somebody
+-- changed the row since the plan.
+SELECT c.seq, (hub.image(p))[1:12] IS DISTINCT FROM c.before[1:12] AS moved
+  FROM hub.sync_change c JOIN hub.projects p ON p.id = c.local_id
+ WHERE c.run_id = %(run_id)s AND c.seq BETWEEN %(first_seq)s AND %(last_seq)s
+   AND c.action IN ('update', 'link', 'inactivate', 'revive', 'out_of_scope')
  ORDER BY p.id FOR NO KEY UPDATE OF p;
 
--- name: redecide_chunk
+-- name: vanished_in_chunk
+-- Changes whose row is no longer there to be locked.
+SELECT c.seq FROM hub.sync_change c
+ WHERE c.run_id = %(run_id)s AND c.seq BETWEEN %(first_seq)s AND %(last_seq)s
+   AND c.action IN ('update', 'link', 'inactivate', 'revive', 'out_of_scope')
+   AND NOT EXISTS (SELECT 1 FROM hub.projects p WHERE p.id = c.local_id);
+
+-- name: redecide
 -- Rows that moved since they were planned are decided again, on the row as it is now and locked: no edit made meanwhile is lost.
 UPDATE hub.sync_change c
    SET before = CASE WHEN i.deleted THEN c.before ELSE i.image END,
@@ -185,16 +213,14 @@ UPDATE hub.sync_change c
                     coalesce(i.base[1:2], '{NULL,NULL}') || i.image[9] || i.base[4:10])
                  || c.after[11] || CASE WHEN c.action <> 'revive' THEN i.image[12] END || NULL::text || c.after[14:16] END END,
        remote = i.remote
-  FROM (SELECT w.seq, hub.image(p) || coalesce(hub.image(l), ARRAY[NULL, NULL, NULL]) AS image, l.base, coalesce(w.remote, w.after[1:10]) AS remote,
+  FROM (SELECT w.ctid AS place, hub.image(p) || coalesce(hub.image(l), ARRAY[NULL, NULL, NULL]) AS image, l.base, coalesce(w.remote, w.after[1:10]) AS remote,
                p.id IS NULL AS deleted, p.id IS NULL OR w.action = 'link' AND p.project_number IS DISTINCT FROM w.before[1] AS refused
           FROM hub.sync_change w
           LEFT JOIN hub.projects p ON p.id = w.local_id
           LEFT JOIN hub.integration_external_link l ON l.provider_key = %(provider_key)s AND l.object_type = %(object_key)s
                AND l.connection_id = %(connection_id)s AND l.external_id = w.external_id
-         WHERE w.run_id = %(run_id)s AND w.seq BETWEEN %(first_seq)s AND %(last_seq)s
-           AND w.action IN ('update', 'link', 'inactivate', 'revive', 'out_of_scope')
-           AND (hub.image(p))[1:12] IS DISTINCT FROM w.before[1:12]) AS i
- WHERE c.run_id = %(run_id)s AND c.seq = i.seq;
+         WHERE w.run_id = %(run_id)s AND w.seq = ANY(%(seqs)s)) AS i
+ WHERE c.ctid = i.place;
 
 -- name: create_chunk
 -- New projects with their links; whoever else writes links needs the lease, and the links' unique indexes are the last word.

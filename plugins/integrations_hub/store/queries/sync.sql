@@ -42,13 +42,13 @@ UPDATE hub.integration_run
 
 -- name: check_fence
 -- First statement of every write transaction: locks the lease row, so no take-over slips in before our commit. It also tells
--- whether the run's rule or connection was disabled meanwhile (a cancel raises the fence).
+-- whether the run's rule or connection was disabled meanwhile (a cancel raises the fence), and lets what follows write the provider's columns.
 WITH held AS (
     UPDATE hub.integration_lease SET expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s)
      WHERE key = %(key)s AND run_id = %(run_id)s AND fence = %(fence)s
     RETURNING stage
 )
-SELECT h.stage, r.ended_at IS NOT NULL AS ended, c.is_disabled AS connection_disabled,
+SELECT set_config('hub.writer', 'sync', true), h.stage, r.ended_at IS NOT NULL AS ended, c.is_disabled AS connection_disabled,
        u.id IS NOT NULL AND NOT u.enabled AND NOT starts_with(r.dag_id, 'hub__on_demand') AS rule_disabled
   FROM held h
   JOIN hub.integration_run r ON r.id = %(run_id)s
@@ -213,8 +213,8 @@ INSERT INTO hub.quarantine (connection_id, object_key, external_id, run_id, code
 VALUES (%(connection_id)s, %(object_key)s, %(external_id)s, %(run_id)s, %(code)s, %(reason)s, %(pointer)s)
 ON CONFLICT (connection_id, object_key, external_id) DO UPDATE
    SET run_id = excluded.run_id, code = excluded.code, reason = excluded.reason, pointer = excluded.pointer,
-       attempts = hub.quarantine.attempts + 1, last_seen = clock_timestamp(), resolved_at = NULL
- WHERE hub.quarantine.run_id <> excluded.run_id;
+       attempts = hub.quarantine.attempts + CASE WHEN hub.quarantine.run_id <> excluded.run_id THEN 1 ELSE 0 END,
+       last_seen = clock_timestamp(), resolved_at = NULL;
 
 -- name: resolve_quarantine
 -- A quarantined record that maps again has left quarantine.

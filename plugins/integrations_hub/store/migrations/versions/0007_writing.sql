@@ -43,6 +43,47 @@ COMMENT ON COLUMN hub.integration_external_link.base IS 'what the provider said 
 COMMENT ON COLUMN hub.integration_external_link.remote_deleted_at IS 'when the record was first seen archived or gone; null again when it comes back';
 COMMENT ON COLUMN hub.integration_external_link.idempotency_key IS 'rule revision, mapping version and digest of what was applied; with connection, object and external id the key of the application';
 
+-- A foreign key is checked row by row, half the time of a load; one check per statement promises the same.
+ALTER TABLE hub.integration_external_link DROP CONSTRAINT integration_external_link_connection_id_fkey;
+CREATE OR REPLACE FUNCTION hub.link_target_exists() RETURNS trigger LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+    -- A link without its local row would be a silent loss; a statement-level check keeps bulk loads fast.
+    -- A plan kept from when the tables were empty would scan them once per link.
+    PERFORM 1 FROM added a
+      WHERE (a.local_entity = 'project' AND NOT EXISTS (SELECT 1 FROM hub.projects p WHERE p.id = a.local_id))
+         OR (a.local_entity = 'person' AND NOT EXISTS (SELECT 1 FROM hub.people p WHERE p.id = a.local_id));
+    IF FOUND THEN
+        RAISE foreign_key_violation USING MESSAGE = 'integration_external_link: the local row of a link does not exist';
+    END IF;
+    -- locked as a foreign key would, so that the connection is not deleted meanwhile
+    PERFORM 1 FROM hub.integration_connection c WHERE c.id IN (SELECT a.connection_id FROM added a) FOR KEY SHARE;
+    PERFORM 1 FROM added a WHERE NOT EXISTS (SELECT 1 FROM hub.integration_connection c WHERE c.id = a.connection_id);
+    IF FOUND THEN
+        RAISE foreign_key_violation USING MESSAGE = 'integration_external_link: the connection of a link does not exist';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION hub.connection_has_no_links() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM hub.integration_external_link l WHERE l.connection_id = OLD.id) THEN
+        RAISE foreign_key_violation USING MESSAGE = 'integration_connection: the connection still has links';
+    END IF;
+    RETURN OLD;
+END $$;
+CREATE TRIGGER integration_connection_links AFTER DELETE ON hub.integration_connection
+    FOR EACH ROW EXECUTE FUNCTION hub.connection_has_no_links();
+
+-- What the provider says is written by runs only; a person edits the column beside it.
+CREATE FUNCTION hub.provider_columns_are_the_syncs() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE insufficient_privilege USING MESSAGE = 'projects: bqe_client_name and bqe_client_id are written by a sync only',
+        HINT = 'Edit client; a run under preserve_local keeps it.';
+END $$;
+CREATE TRIGGER projects_provider_columns BEFORE UPDATE ON hub.projects FOR EACH ROW
+    WHEN ((OLD.bqe_client_name, OLD.bqe_client_id) IS DISTINCT FROM (NEW.bqe_client_name, NEW.bqe_client_id)
+          AND current_setting('hub.writer', true) IS DISTINCT FROM 'sync')
+    EXECUTE FUNCTION hub.provider_columns_are_the_syncs();
+
 CREATE FUNCTION hub.merged(policy text, local anyelement, remote anyelement, base text) RETURNS anyelement LANGUAGE sql STABLE AS $$
     SELECT CASE policy WHEN 'follow' THEN remote
         WHEN 'preserve_local' THEN CASE WHEN coalesce(local::text, '') = '' OR local::text = base THEN remote ELSE local END

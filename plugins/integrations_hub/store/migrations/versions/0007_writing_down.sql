@@ -4,6 +4,23 @@ UPDATE hub.integration_run SET listing = listing - 'mapped' WHERE ended_at IS NU
 DROP VIEW hub.hub_v_change, hub.hub_v_link, hub.hub_v_chunk, hub.hub_v_run;
 DROP FUNCTION hub.merged_image(text[], text[], text[], text[]), hub.merged(text, anyelement, anyelement, text), hub.image(hub.projects),
     hub.image(hub.integration_external_link);
+DROP TRIGGER projects_provider_columns ON hub.projects;
+DROP TRIGGER integration_connection_links ON hub.integration_connection;
+DROP FUNCTION hub.provider_columns_are_the_syncs(), hub.connection_has_no_links();
+CREATE OR REPLACE FUNCTION hub.link_target_exists() RETURNS trigger LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+    -- A link without its local row would be a silent loss; a statement-level check keeps bulk loads fast.
+    -- A plan kept from when the tables were empty would scan them once per link.
+    PERFORM 1 FROM added a
+      WHERE (a.local_entity = 'project' AND NOT EXISTS (SELECT 1 FROM hub.projects p WHERE p.id = a.local_id))
+         OR (a.local_entity = 'person' AND NOT EXISTS (SELECT 1 FROM hub.people p WHERE p.id = a.local_id));
+    IF FOUND THEN
+        RAISE foreign_key_violation USING MESSAGE = 'integration_external_link: the local row of a link does not exist';
+    END IF;
+    RETURN NULL;
+END $$;
+ALTER TABLE hub.integration_external_link
+    ADD CONSTRAINT integration_external_link_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES hub.integration_connection;
 ALTER TABLE hub.integration_external_link DROP COLUMN base, DROP COLUMN remote_deleted_at;
 COMMENT ON COLUMN hub.integration_external_link.idempotency_key IS NULL;
 ALTER TABLE hub.integration_run DROP COLUMN linked, DROP COLUMN inactivated, DROP COLUMN revived, DROP COLUMN out_of_scope, DROP COLUMN drifted;
