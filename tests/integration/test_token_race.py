@@ -15,6 +15,7 @@ from integrations_hub.cli.embedded_postgres import EmbeddedPostgres
 from integrations_hub.store.migrate import upgrade
 from tests.kit.broker_race import BrokerRace, judge, rounds, sandbox
 from tests.kit.hub_process import hub
+from tests.kit.oidc import IdentityServer
 from tests.kit.sandbox import SandboxProcess
 
 __all__ = ["sandbox"]
@@ -72,6 +73,38 @@ def test_sixteen_processes_make_one_exchange_a_round_with_fast_and_slow_identity
 @pytest.mark.deep
 def test_fifty_rounds_fast_and_slow_make_fifty_exchanges_each(race: BrokerRace) -> None:
     assert many(race, fast=50, slow_connections=10, slow_rounds=5) == []
+
+
+class ForeignRace(BrokerRace):
+    """The same race at an identity server that we did not write: rotation on, reuse ends the family."""
+
+    def __init__(
+        self, url: str, sandbox: SandboxProcess, state: Path, identity: IdentityServer
+    ) -> None:
+        super().__init__(url, sandbox, state, **identity.settings())
+        self.identity = identity
+
+    def posts(self) -> int:
+        return self.identity.asked("refresh_token")
+
+
+def test_the_same_race_passes_at_an_identity_server_that_we_did_not_write(
+    database_url: str, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    with IdentityServer() as identity:
+        race = ForeignRace(database_url, sandbox, tmp_path, identity)
+        try:
+            family = identity.mint()
+            connection_id = race.keep(
+                "foreign", family.access_token, family.refresh_token, "http://127.0.0.1:1/api"
+            )
+            processes = race.start(8)
+            assert rounds(race, processes, connection_id, 3) == []
+            identity.switch(delay_ms=2500)  # longer than any waiter waits
+            assert rounds(race, processes, connection_id, 1) == []
+            assert identity.alive(family.grant_id)
+        finally:
+            race.close()
 
 
 @pytest.mark.parametrize("kind", ["no_lock", "reread", "ttl_lock"])

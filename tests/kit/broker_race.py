@@ -137,12 +137,14 @@ class BrokerRace:
             HUB_INSTANCE_ID="race",
             HUB_TESTING="1",
             INTEGRATIONS_SECRET_KEY=Keyring.new_key(),
-            BQE_CLIENT_ID="hub-sandbox-web",
-            BQE_CLIENT_SECRET="hub-sandbox-secret",
-            BQE_AUTH_BASE_URL=sandbox.identity,
-            BQE_ALLOWED_HOSTS="127.0.0.1",
             PYTHONPATH=os.pathsep.join(sys.path),
-            **settings,
+            **{
+                "BQE_CLIENT_ID": "hub-sandbox-web",
+                "BQE_CLIENT_SECRET": "hub-sandbox-secret",
+                "BQE_AUTH_BASE_URL": sandbox.identity,
+                "BQE_ALLOWED_HOSTS": "127.0.0.1",
+                **settings,
+            },
         )
         self._processes: list[BrokerProcess] = []
 
@@ -153,6 +155,12 @@ class BrokerRace:
         url = auth.authorize_url(redirect_uri=CALLBACK, state="s", code_challenge=challenge)
         code = parse_qs(urlsplit(self.sandbox.consent(url)).query)["code"][0]
         grant = auth.exchange(code=code, redirect_uri=CALLBACK, code_verifier=verifier)
+        made = self.keep(key, grant.access_token, grant.refresh_token, grant.api_base_url or "")
+        self.sandbox.control("POST", "/requests/reset")
+        return made
+
+    def keep(self, key: str, access: str, refresh: str | None, api_base_url: str) -> int:
+        """A connection with this pair, in an environment of its own; returns its id."""
         ring = wiring.keyring(self.environ)
         made = self.rows(
             "INSERT INTO hub.integration_connection (provider_key, key, label, environment)"
@@ -163,16 +171,15 @@ class BrokerRace:
         try:
             PostgresTokenStore(database, self.environ["HUB_INSTANCE_ID"]).save_connected(
                 made,
-                seal_pair(ring, made, access=grant.access_token, refresh=grant.refresh_token),
-                expires_in_s=grant.expires_in_s,
-                api_base_url=grant.api_base_url or "",
-                company_id=grant.company_id or "",
+                seal_pair(ring, made, access=access, refresh=refresh),
+                expires_in_s=3600,
+                api_base_url=api_base_url,
+                company_id="company",
                 actor="ann",
                 request_id=None,
             )
         finally:
             database.close()
-        self.sandbox.control("POST", "/requests/reset")
         return int(made)
 
     def start(self, count: int = 1, **more: str) -> list[BrokerProcess]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -125,6 +126,24 @@ def test_a_revoked_access_token_is_renewed_once_and_the_page_read(world):
         world.connection.token_version + 1,
         "connected",
     )
+
+
+def test_a_token_that_lives_shorter_than_a_page_is_renewed_as_often_as_it_ends(world):
+    """T9: 20 s by the provider's clock; a refresh in the middle of the run, no failure."""
+    world.sandbox.switch(expires_in=20)
+    world.sandbox.control("POST", "/revoke", {"access": True})
+    now = datetime.now(timezone.utc)
+    with world.http() as http:
+        pages = []
+        for number in range(1, 4):
+            now += timedelta(seconds=21)
+            world.sandbox.control("POST", "/clock", {"now": f"{now:%Y-%m-%dT%H:%M:%SZ}"})
+            pages += json.loads(world.projects(http).page(ALL, number, 50).body)
+        assert len({row["id"] for row in pages}) == 150
+        assert http.requests == 6, "each page once refused, once read"
+    stored = PostgresTokenStore(world.database).read(world.connection.id)[0]
+    assert stored.token_version == world.connection.token_version + 3
+    assert (stored.auth_state, stored.needs_reauth) == ("connected", False)
 
 
 def test_a_revoked_grant_asks_for_a_reconnect(world):
