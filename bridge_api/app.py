@@ -31,6 +31,7 @@ from bridge_api.routes import (
     projects,
     providers,
     rules,
+    state,
 )
 from bridge_api.routing import refuse_unguarded
 from bridge_api.security import AuthBackend
@@ -53,6 +54,7 @@ _ROUTERS = (
     adopt.router,
     connect.router,
     rules.router,
+    state.router,
     providers.router,
     projects.router,
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from integrations_hub.admin.progress import Progress
 from integrations_hub.admin.runs import Ask
 from integrations_hub.domain.run import Run
 
@@ -26,6 +28,9 @@ JobState = Literal[
 ]
 
 
+ChangeAction = Literal[
+    "create", "update", "link", "inactivate", "revive", "out_of_scope", "review", "skip"
+]
 Mode = Literal["scheduled", "full", "window", "resync", "sweep", "match_snapshot"]
 
 
@@ -124,6 +129,54 @@ class JobPage(BaseModel):
 
     items: list[Job]
     next_before: int | None
+
+
+class ProgressView(BaseModel):
+    """How far reading is. `pages_expected` and `eta_s` (seconds): null while the end is not known."""
+
+    pages_done: int
+    pages_expected: int | None
+    records: int
+    requests: int
+    eta_s: int | None
+    requests_per_minute: int
+
+
+class JobDetail(Job):
+    """A job with its progress."""
+
+    progress: ProgressView
+
+    @classmethod
+    def with_progress(cls, run: Run, progress: Progress) -> JobDetail:
+        """One run."""
+        return cls(**Job.of(run).model_dump(), progress=ProgressView(**asdict(progress)))
+
+
+class FieldChange(BaseModel):
+    """Values as text; null = empty, or no row."""
+
+    before: str | None
+    after: str | None
+
+
+class ChangeView(BaseModel):
+    """One record. `outcome`: null = as planned; else what was met when it was applied."""
+
+    seq: int
+    external_id: str
+    local_id: int | None
+    action: str
+    reason: str | None
+    outcome: str | None
+    fields: dict[str, FieldChange]
+
+
+class ChangePage(BaseModel):
+    """By seq. `next_after`: the `after` of the next page, null on the last one."""
+
+    items: list[ChangeView]
+    next_after: int | None
 
 
 def _utc(instant: datetime | None) -> datetime | None:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query
+from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 
 from bridge_api.deps import Acting, ConnectionQuery, Key, Services
-from bridge_api.models.jobs import Job, JobPage, JobState, RunNow
+from bridge_api.models.jobs import (
+    ChangeAction,
+    ChangePage,
+    ChangeView,
+    Job,
+    JobDetail,
+    JobPage,
+    JobState,
+    RunNow,
+)
 from bridge_api.models.problems import problems
 from bridge_api.routing import HubRoute
 
@@ -92,9 +103,41 @@ def retry_job(
 
 
 @router.get("/api/jobs/{id}")
-def get_job(id: JobId, services: Services) -> Job:  # noqa: A002 - the path's word
-    """One run with its counts, and what went wrong."""
-    return Job.of(services.runs.get(id))
+def get_job(id: JobId, services: Services) -> JobDetail:  # noqa: A002 - the path's word
+    """One run with its counts and progress, and what went wrong."""
+    run = services.runs.get(id)
+    return JobDetail.with_progress(run, services.runs.progress(run))
+
+
+@router.get("/api/jobs/{id}/changes")
+def list_changes(
+    id: JobId,  # noqa: A002 - the path's word
+    services: Services,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    action: ChangeAction | None = None,
+) -> ChangePage:
+    """The run's plan of changes, field by field; of a dry run the same as of a run that writes."""
+    found = services.changes.page(id, after=after, limit=limit, action=action)
+    return ChangePage(
+        items=[ChangeView(**one) for one in found],
+        next_after=found[-1]["seq"] if len(found) == limit else None,
+    )
+
+
+@router.get(
+    "/api/jobs/{id}/download",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
+)
+def download_job(id: JobId, services: Services) -> StreamingResponse:  # noqa: A002 - the path's word
+    """The run's outcomes as NDJSON: the run, its changes, its rejects; no values with personal data."""
+    lines = services.changes.download(id)
+    return StreamingResponse(
+        (json.dumps(line, default=str, ensure_ascii=False) + "\n" for line in lines),
+        media_type="application/x-ndjson",
+        headers={"Content-Disposition": f'attachment; filename="run-{id}.ndjson"'},
+    )
 
 
 @router.post("/api/jobs/{id}/cancel", responses=problems(409))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from integrations_hub import wiring
 from integrations_hub.admin.adoption import Adoption, lock_foreign
 from integrations_hub.admin.app_connect import AppConnects
+from integrations_hub.admin.changes import Changes
 from integrations_hub.admin.connections import Connections
 from integrations_hub.admin.consent import Consents
 from integrations_hub.admin.forecast import Forecasts
@@ -16,6 +17,7 @@ from integrations_hub.admin.oauth_state import StateSeal
 from integrations_hub.admin.rules import Rules
 from integrations_hub.admin.runs import Runs
 from integrations_hub.admin.sealed_secrets import Secrets
+from integrations_hub.admin.state import States
 from integrations_hub.catalog.metadata import Provider, RateLimits
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection, ServedConnection, TokenGrant
@@ -24,15 +26,18 @@ from integrations_hub.ports.provider import AuthClient
 from integrations_hub.ports.records import AuditStore, HeartbeatStore, LocalProjectStore
 from integrations_hub.store.audit import PostgresAuditStore
 from integrations_hub.store.budget import BudgetStore, effective_limits
+from integrations_hub.store.changes import PostgresChangeStore
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
 from integrations_hub.store.heartbeats import PostgresHeartbeatStore
 from integrations_hub.store.oauth_flows import PostgresOAuthFlowStore
 from integrations_hub.store.projects import PostgresProjectStore
 from integrations_hub.store.providers import PostgresProviderStore
+from integrations_hub.store.resync import PostgresResyncStore
 from integrations_hub.store.rules import PostgresRuleStore
 from integrations_hub.store.runs import PostgresRunStore
 from integrations_hub.store.sealed_secrets import PostgresSecretStore
+from integrations_hub.store.state import PostgresStateStore
 from integrations_hub.store.tokens import PostgresInstanceLock, PostgresTokenStore
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.hosts import HostGuard
@@ -50,6 +55,8 @@ class AdminServices:
     adoption: Adoption
     rules: Rules
     runs: Runs
+    states: States
+    changes: Changes
     projects: LocalProjectStore
     heartbeats: HeartbeatStore
     audit: AuditStore
@@ -121,6 +128,10 @@ def admin(
         adoption=Adoption(connections, PostgresInstanceLock(database), instance_id(environ)),
         rules=rules,
         runs=Runs(runs, rules, is_enabled(environ)),
+        states=States(
+            rules, PostgresStateStore(database), PostgresResyncStore(database), registry, forecasts
+        ),
+        changes=Changes(runs, PostgresChangeStore(database), registry),
         projects=projects,
         heartbeats=PostgresHeartbeatStore(database),
         audit=PostgresAuditStore(database),

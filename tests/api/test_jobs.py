@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -34,7 +35,12 @@ def test_run_now_makes_the_row_then_the_dag_run_named_after_it(ready: BridgeKit)
         (DAG, f"hub__{job['id']}"): {"conf": {"mode": "scheduled", "dry_run": False}}
     }
     assert ready.audit()[-1] == "admin run.requested"
-    assert ready.call("GET", f"/api/jobs/{job['id']}").json() == job
+    detail = ready.call("GET", f"/api/jobs/{job['id']}").json()
+    assert detail.pop("progress") == {
+        "pages_done": 0, "pages_expected": None, "records": 0, "requests": 0, "eta_s": None,
+        "requests_per_minute": 80,
+    }  # fmt: skip
+    assert detail == job
 
 
 def test_a_window_is_asked_for_in_utc(ready: BridgeKit) -> None:
@@ -239,3 +245,73 @@ def test_the_list_begins_where_it_is_asked_to(ready: BridgeKit) -> None:
     assert [item["id"] for item in items] == [new]
     assert old != new
     assert ready.call("GET", f"{API}/jobs?since=yesterday").status_code == 422
+
+
+PLAN = {
+    "columns": ["name", "client", "lead", "scope", "base"],
+    "lines": [
+        {"source": "name", "target": "name"},
+        {"source": "client", "target": "client"},
+        {"source": "manager", "target": "lead"},
+    ],
+}
+
+
+def planned(kit: BridgeKit, count: int = 3) -> int:
+    """A run that planned changes of name, client (personal data), scope (not mapped) and inner columns."""
+    job_id = int(kit.call("POST", RUN, {"dry_run": True}).json()["id"])
+    kit.database.execute(
+        "UPDATE hub.integration_run SET plan = %(plan)s::jsonb, state = 'planned', ended_at = now() WHERE id = %(id)s",
+        {"plan": json.dumps(PLAN), "id": job_id},
+    )
+    kit.database.execute(
+        "INSERT INTO hub.sync_change (run_id, seq, external_id, local_id, action, before, after, reason)"
+        " SELECT %(id)s, n, 'P' || n, n, CASE n WHEN 1 THEN 'create' ELSE 'update' END,"
+        " CASE n WHEN 1 THEN NULL ELSE ARRAY['Old', 'pii-canary', 'lead', 'in_scope', 'x'] END,"
+        " ARRAY['New', 'pii-canary-2', 'lead', 'out_of_scope', 'y'], 'why' FROM generate_series(1, %(count)s) AS n",
+        {"id": job_id, "count": count},
+    )
+    kit.database.execute(
+        "INSERT INTO hub.quarantine (connection_id, object_key, external_id, run_id, code, reason, pointer)"
+        " SELECT id, 'projects', 'bad', %(id)s, 'BAD_DAY', 'startDate is not a day of the calendar', '/startDate'"
+        " FROM hub.integration_connection",
+        {"id": job_id},
+    )
+    return job_id
+
+
+def test_the_plan_of_changes_pages_and_filters_field_by_field(ready: BridgeKit) -> None:
+    path = f"/api/jobs/{planned(ready)}/changes"
+    first = ready.call("GET", f"{path}?limit=2").json()
+    assert first["next_after"] == 2
+    assert first["items"][1] == {
+        "seq": 2, "external_id": "P2", "local_id": 2, "action": "update", "reason": "why", "outcome": None,
+        "fields": {
+            "name": {"before": "Old", "after": "New"},
+            "client": {"before": "pii-canary", "after": "pii-canary-2"},
+            "scope": {"before": "in_scope", "after": "out_of_scope"},
+        },
+    }  # fmt: skip
+    rest = ready.call("GET", f"{path}?after={first['next_after']}").json()
+    assert ([one["seq"] for one in rest["items"]], rest["next_after"]) == ([3], None)
+    created = ready.call("GET", f"{path}?action=create").json()["items"]
+    assert [one["fields"]["name"] for one in created] == [{"before": None, "after": "New"}]
+    assert ready.call("GET", f"{path}?action=odd").status_code == 422
+    assert ready.call("GET", f"{path}?limit=501").status_code == 422
+    assert ready.call("GET", "/api/jobs/999/changes").status_code == 404
+
+
+def test_the_download_tells_every_outcome_and_no_personal_data(ready: BridgeKit) -> None:
+    count = 2500  # more than two batches
+    job_id = planned(ready, count)
+    answer = ready.call("GET", f"/api/jobs/{job_id}/download")
+    assert answer.headers["content-type"].startswith("application/x-ndjson")
+    assert f"run-{job_id}.ndjson" in answer.headers["content-disposition"]
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert [line["kind"] for line in lines] == ["run", *["change"] * count, "reject"]
+    assert (lines[0]["id"], lines[0]["state"]) == (job_id, "planned")
+    assert [line["seq"] for line in lines[1:-1]] == list(range(1, count + 1))
+    assert lines[2]["fields"] == {"name": {"before": "Old", "after": "New"}}
+    assert lines[-1]["pointer"] == "/startDate"
+    assert "pii-canary" not in answer.text
+    assert ready.call("GET", "/api/jobs/999/download").status_code == 404

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from integrations_hub.catalog.metadata import ObjectMeta
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.rule import Rule, RuleRevision
-from integrations_hub.domain.rule_change import Difference, differences, reread_reasons
+from integrations_hub.domain.rule_change import Difference, Reason, differences, reread_reasons
 from integrations_hub.domain.schedule import next_run_after
 from integrations_hub.errors import ConflictingChange, NotFound, TransientError
 from integrations_hub.ports.airflow import AirflowClient
@@ -102,7 +102,8 @@ class Rules:
         current = self._find(obj, connection)
         if current is not None:
             _refuse_overtaken(current, expected_revision, filled)
-            reread = self._decided(connection, current, filled, reread)
+            reasons = reread_reasons(current.body, filled)
+            reread = self.decided(connection, current, reasons, reread)
             expected_revision = current.revision  # what the decision was made from
         rule = self.rules.save(
             connection_id=connection.id,
@@ -202,11 +203,17 @@ class Rules:
         rule = self.rules.find(connection.id, obj.key)
         return replace(rule, body=rule_form.effective(obj, rule.body)) if rule else None
 
-    def _decided(
-        self, connection: Connection, rule: Rule, body: Mapping[str, Any], reread: bool | None
+    def decided(
+        self,
+        connection: Connection,
+        rule: Rule,
+        reasons: Sequence[Reason],
+        reread: bool | None,
     ) -> bool | None:
-        """The decision where one is needed; None where the change asks for none."""
-        reasons = reread_reasons(rule.body, body)
+        """The decision where `reasons` need one; None where they do not, or nothing was read yet.
+
+        Raises ConflictingChange (REREAD_DECISION) with reasons and forecast while it is missing.
+        """
         if not reasons or not self.rules.has_read(rule.id):
             return None
         if reread is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from integrations_hub.admin.progress import Progress, progress_of
 from integrations_hub.admin.rules import Actor, Rules
 from integrations_hub.domain.rule import Rule
 from integrations_hub.domain.run import Run, RunRequest
@@ -106,9 +107,31 @@ class Runs:
         rule = self.rules.get(run.provider_key, run.object_key, run.connection_key)
         return self._ask(rule, Ask.of(run.params), actor, idempotency_key, retry_of=run.id)
 
+    def resync(
+        self, rule: Rule, *, since: datetime | None, idempotency_key: str | None, actor: Actor
+    ) -> list[Run]:
+        """Read again what changed from `since` (aware UTC; None = everything), and prove it by a sweep.
+
+        The request and its first run are one transaction; the same key gives the same runs. Raises as
+        `run_now`.
+        """
+        first = self._ask(
+            rule, Ask("resync", since=since), actor, idempotency_key, opens_resync=True
+        )
+        if since is None:  # that run is a sweep itself
+            return [first]
+        key = f"{idempotency_key}~sweep" if idempotency_key else None
+        return [first, self._ask(rule, Ask("resync"), actor, key)]
+
     def get(self, run_id: int) -> Run:
         """Raises NotFound."""
         return self.runs.get(run_id)
+
+    def progress(self, run: Run) -> Progress:
+        """How far it is."""
+        connection = self.rules.connections.get(run.provider_key, run.connection_key)
+        pace = self.rules.forecasts.requests_per_minute(connection)
+        return progress_of(run, pace, self.rules.clock.now())
 
     def list(
         self,
@@ -159,6 +182,7 @@ class Runs:
         idempotency_key: str | None,
         *,
         retry_of: int | None = None,
+        opens_resync: bool = False,
     ) -> Run:
         if not self.enabled:
             raise IntegrationsDisabled(
@@ -171,7 +195,7 @@ class Runs:
             )
         if ask.apply_run_id is not None:
             self._refuse_without_plan(rule, ask.apply_run_id)
-        request = replace(_request(rule, ask, actor), retry_of=retry_of)
+        request = replace(_request(rule, ask, actor), retry_of=retry_of, opens_resync=opens_resync)
         run = self.runs.request(request, rule, actor=actor.name, idempotency_key=idempotency_key)
         if run.state == "requested":
             self._trigger(rule, run, actor)

@@ -40,7 +40,10 @@ COUNTS = (
 
 @dataclass(frozen=True)
 class RunRequest:
-    """Who asks for a run and how. `asked_for` runs wait for a held lease, scheduled ones skip."""
+    """Who asks for a run and how. `asked_for` runs wait for a held lease, scheduled ones skip.
+
+    `opens_resync`: with the run's row a resync request is made, for what changed from `since` on.
+    """
 
     dag_id: str
     dag_run_id: str
@@ -52,6 +55,7 @@ class RunRequest:
     requested_by: str | None = None
     request_id: str | None = None
     retry_of: int | None = None
+    opens_resync: bool = False
 
     @property
     def asked_for(self) -> bool:

@@ -110,7 +110,48 @@ class RunStore(Protocol):
         """End a run that no stage has begun, with audit; on a running one note why it will fail."""
 
 
+@dataclass(frozen=True)
+class State:
+    """A row of integration_state. `mark` and `seed`: naive UTC in the provider's clock.
+
+    `revision` counts every change, whoever makes it.
+    """
+
+    mark: datetime | None
+    generation: int
+    revision: int
+    seed: datetime | None
+    seeded_by: str | None
+    initial_done_at: datetime | None
+    resync_required: bool
+    last_sweep_at: datetime | None
+    proven_at: datetime | None
+    proven_by: int | None
+    run_id: int | None
+    updated_at: datetime
+
+
 class StateStore(Protocol):
+    def get(self, connection_id: int, object_key: str) -> State | None:
+        """None before the first run or seed."""
+
+    def edit(
+        self,
+        rule: Rule,
+        *,
+        mark: datetime | None,
+        expected_revision: int,
+        actor: str,
+        request_id: str | None,
+    ) -> State:
+        """Set the mark for the rule's generation, with audit; 0 = there is no state yet.
+
+        Raises LeaseHeld while a run works, ConflictingChange when the state has moved.
+        """
+
+    def linked_since(self, connection_id: int, object_key: str, since: datetime) -> int:
+        """Linked records whose last known change is not before `since`."""
+
     def seed_mark(
         self,
         connection_id: int,
@@ -136,6 +177,31 @@ class ResyncStore(Protocol):
         """The id of a new request, with its audit entry; `since` None = everything."""
 
     def oldest_open(self, connection_id: int, object_key: str) -> OpenResync | None: ...
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of a run's plan of changes; `before` and `after` by column, None without a row.
+
+    `outcome`: None = as planned once its chunk is applied.
+    """
+
+    seq: int
+    external_id: str
+    local_id: int | None
+    action: str
+    reason: str | None
+    outcome: str | None
+    before: dict[str, str | None] | None
+    after: dict[str, str | None] | None
+
+
+class ChangeStore(Protocol):
+    def page(self, run_id: int, *, after: int, limit: int, action: str | None) -> list[Change]:
+        """By seq, beginning after one; `action` None takes all."""
+
+    def rejects(self, run_id: int) -> list[dict[str, Any]]:
+        """external_id, code, reason, pointer of what the run put into quarantine."""
 
 
 class AuditStore(Protocol):

@@ -22,6 +22,10 @@ class PostgresProjectStore:
         values = {"after_id": after_id, "limit": limit, "status": status}
         yield from self._database.rows(_q.list_page, values)
 
+    def backfill_bqe_client(self) -> int:
+        """Invent bqe_client_name for projects without one and without a link; returns how many."""
+        return self._database.execute(_q.backfill_bqe_client)
+
     def unlinked_count(self, provider_key: str) -> int:
         """Projects that were never matched with a record of the provider."""
         row = self._database.row(_q.unlinked_count, {"provider_key": provider_key})

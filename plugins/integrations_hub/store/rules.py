@@ -90,7 +90,7 @@ class PostgresRuleStore:
     ) -> Rule:
         """Switch; a no-op without an audit entry when it stands so already.
 
-        A rule that reads from now on has its "now" in this transaction (D6).
+        Switched off, its open runs are cancelled. A rule that reads from now on has its "now" in this transaction (D6).
         """
         try:
             with self._database.transaction() as tx:
@@ -100,6 +100,8 @@ class PostgresRuleStore:
                         _q.set_enabled, {"rule_id": rule_id, "enabled": enabled, "actor": actor}
                     )
                     rule = _read(tx, rule_id)
+                    if not enabled:
+                        _stop_runs(tx, rule, actor)
                     seeded = enabled and _seed(tx, rule)
                     action = "rule.enabled" if enabled else "rule.disabled"
                     detail = {"mark_seeded": True} if seeded else {}
@@ -111,6 +113,18 @@ class PostgresRuleStore:
                 hint="Disable that rule first.",
                 code="RULE_ENABLED_TWICE",
             ) from error
+
+
+def _stop_runs(tx: Connection, rule: Rule, actor: str) -> None:
+    """As a cancel of each: what has not begun ends, a stage at work stops at its next write."""
+    values = {
+        "key": rule.lease_key,
+        "rule_id": rule.id,
+        "text": f"The rule was disabled by {actor}.",
+        "hint": "Enable the rule; its next run reads what this one would have read.",
+    }
+    for statement in (_q.fence_off, _q.cancel_unstarted, _q.note_cancel):
+        tx.execute(statement, values)
 
 
 def _seed(tx: Connection, rule: Rule) -> bool:

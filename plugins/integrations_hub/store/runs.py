@@ -13,6 +13,7 @@ from integrations_hub.domain.run import Run, RunRequest
 from integrations_hub.errors import ConflictingChange, DatabaseUnavailable, NotFound
 from integrations_hub.store.audit import record
 from integrations_hub.store.database import Connection, Database, Row
+from integrations_hub.store.resync import open_resync
 from integrations_hub.store.statements import load
 
 _q = load("runs")
@@ -54,6 +55,8 @@ class PostgresRunStore:
             if row is None:
                 return _same(_read(tx, _found(tx, values)["id"]), request)
             run = _read(tx, row["id"])
+            if request.opens_resync:
+                open_resync(tx, rule, request.since, actor=actor, request_id=request.request_id)
             _audit(tx, run, "run.requested", actor, request.request_id)
         return run
 

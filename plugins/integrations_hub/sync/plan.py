@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from integrations_hub.catalog import rule_form
 from integrations_hub.catalog.metadata import ObjectMeta
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.field_map import FieldMap
@@ -60,6 +61,7 @@ class Plan:
         run = self.runs.adopt_or_open(request, rule)
         hit("run_started")
         try:
+            rule = self._as_metadata_allows(rule)
             self._refuse(rule, run)
             self._take_lease(run, request)
             hit("lease_acquired")
@@ -79,6 +81,11 @@ class Plan:
         self.store.renew(run, fence, BETWEEN_TTL_S)
         stage.log("run_planned", listing=pinned.listing, since=pinned.since, revision=rule.revision)
         return run.id
+
+    def _as_metadata_allows(self, rule: Rule) -> Rule:
+        """With today's defaults. Raises RuleInvalid for what no form would have saved (an edited row)."""
+        obj = self.registry.get_object_catalog(rule.provider_key, rule.object_key)
+        return replace(rule, body=rule_form.for_run(obj, rule.body))
 
     def _refuse(self, rule: Rule, run: Run) -> None:
         if not self.enabled:

@@ -15,3 +15,10 @@ SELECT count(*) AS n FROM hub.projects p
  WHERE p.deleted_at IS NULL
    AND NOT EXISTS (SELECT 1 FROM hub.integration_external_link l
                     WHERE l.provider_key = %(provider_key)s AND l.local_entity = 'project' AND l.local_id = p.id);
+
+-- name: backfill_bqe_client
+-- For development: as if the provider's client were the local one. Linked projects have theirs from the provider.
+UPDATE hub.projects p SET bqe_client_name = p.client
+ WHERE p.bqe_client_name IS NULL AND p.client IS NOT NULL
+   AND NOT EXISTS (SELECT 1 FROM hub.integration_external_link l
+                    WHERE l.local_entity = 'project' AND l.local_id = p.id AND l.is_active);

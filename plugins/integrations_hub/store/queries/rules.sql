@@ -36,6 +36,21 @@ SELECT revision, generation, reread, body, saved_at, saved_by FROM hub.integrati
  WHERE rule_id = %(rule_id)s AND (%(before)s::integer IS NULL OR revision < %(before)s)
  ORDER BY revision DESC LIMIT %(limit)s;
 
+-- name: fence_off
+-- The next write of a stage at work is refused.
+UPDATE hub.integration_lease SET fence = fence + 1 WHERE key = %(key)s;
+
+-- name: cancel_unstarted
+-- Runs of the rule that no stage has begun end at once.
+UPDATE hub.integration_run
+   SET state = 'cancelled', ended_at = clock_timestamp(), error_code = 'CANCELLED', error_text = %(text)s, error_hint = %(hint)s
+ WHERE rule_id = %(rule_id)s AND ended_at IS NULL AND state IN ('requested', 'waiting');
+
+-- name: note_cancel
+-- Running ones are ended by their own finish, which reads the reason here.
+UPDATE hub.integration_run SET error_code = 'CANCELLED', error_text = %(text)s, error_hint = %(hint)s
+ WHERE rule_id = %(rule_id)s AND ended_at IS NULL;
+
 -- name: seed_of
 -- Where a rule that reads from now on began.
 SELECT seed FROM hub.integration_state WHERE connection_id = %(connection_id)s AND object_key = %(object_key)s;

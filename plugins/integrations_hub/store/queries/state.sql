@@ -43,3 +43,39 @@ UPDATE hub.integration_state
        proven_at = CASE WHEN %(complete)s THEN clock_timestamp() ELSE proven_at END,
        proven_by = CASE WHEN %(complete)s THEN %(run_id)s ELSE proven_by END
  WHERE connection_id = %(connection_id)s AND object_key = %(object_key)s;
+
+-- name: get
+-- The state as people look at it.
+SELECT mark, generation, revision, seed, seeded_by, initial_done_at, resync_required, last_sweep_at, proven_at, proven_by, run_id, updated_at
+  FROM hub.integration_state
+ WHERE connection_id = %(connection_id)s AND object_key = %(object_key)s;
+
+-- name: lock_lease
+-- No run takes the lease before the editor's commit; `held` while one has it.
+SELECT run_id, taken_at, run_id IS NOT NULL AND expires_at >= clock_timestamp() AS held FROM hub.integration_lease
+ WHERE key = %(key)s FOR UPDATE;
+
+-- name: fence_off
+-- The run of a lapsed lease writes nothing any more.
+UPDATE hub.integration_lease SET fence = fence + 1, run_id = NULL, stage = NULL, expires_at = '-infinity' WHERE key = %(key)s;
+
+-- name: insert_edited
+-- A mark before any run; of a rule that reads from a moment on, that moment.
+INSERT INTO hub.integration_state (connection_id, object_key, generation, mark, seed, seeded_by)
+VALUES (%(connection_id)s, %(object_key)s, %(generation)s, %(mark)s, CASE WHEN %(from_now)s THEN %(mark)s::timestamp END, %(actor)s)
+ON CONFLICT (connection_id, object_key) DO NOTHING
+RETURNING revision;
+
+-- name: edit
+-- The state that the editor looked at, and no other. A mark before the seed moves the seed.
+UPDATE hub.integration_state
+   SET mark = %(mark)s, generation = %(generation)s, seeded_by = %(actor)s,
+       seed = CASE WHEN seed IS NOT NULL THEN least(seed, %(mark)s) WHEN %(from_now)s THEN %(mark)s::timestamp END,
+       initial_done_at = CASE WHEN %(mark)s::timestamp IS NULL THEN NULL ELSE initial_done_at END, updated_at = clock_timestamp()
+ WHERE connection_id = %(connection_id)s AND object_key = %(object_key)s AND revision = %(expected_revision)s
+RETURNING revision;
+
+-- name: linked_since
+-- Linked records whose last known change is not before a stamp.
+SELECT count(*) AS n FROM hub.integration_external_link
+ WHERE connection_id = %(connection_id)s AND object_type = %(object_key)s AND is_active AND source_updated_at >= %(since)s;
