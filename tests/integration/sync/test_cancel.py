@@ -10,6 +10,7 @@ import pytest
 
 from integrations_hub.errors import RunFailed, RunLost
 from integrations_hub.store.runs import PostgresRunStore
+from integrations_hub.store.sync import PostgresSyncStore
 from tests.kit.fake_list import FakeList, project
 
 
@@ -60,3 +61,15 @@ def test_each_stage_leaves_the_time_it_was_entered(engine: Any) -> None:
         "finish",
     }
     assert list(row["stage_times"].values())
+
+
+def test_a_cancel_stays_when_a_stage_enters_or_fails_at_the_same_moment(engine: Any) -> None:
+    one = engine(FakeList([project(n) for n in range(3)]))
+    run_id = one.stages().plan(one.request())
+    runs, store = PostgresRunStore(one.database), PostgresSyncStore(one.database)
+    looked = runs.get(run_id)
+    runs.cancel(run_id, actor="ada", request_id=None)
+    fence = store.enter_stage(looked, "fetch", 120)
+    store.note_error(looked, fence, code="OTHER", text="other", hint="")
+    found = runs.get(run_id)
+    assert (found.error_code, found.error_text) == ("CANCELLED", "Cancelled by ada.")
