@@ -41,6 +41,7 @@ from integrations_hub.admin import maintenance
 from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable, HubError, SettingInvalid
 from integrations_hub.store.database import Database
 from integrations_hub.store.migrate import current, head
+from integrations_hub.transport.hosts import check_base_url
 
 log = logging.getLogger(__name__)
 _AGAIN_S = 5.0
@@ -105,6 +106,8 @@ def standalone() -> FastAPI:
     settings = read_settings(environ)
     if settings.blocked_by is not None:
         raise settings.blocked_by
+    if settings.public_url is not None:
+        check_base_url(settings.public_url, setting="HUB_PUBLIC_URL")
     _refuse_dropped_keys(settings)
     base_url = environ.get("AIRFLOW__API__BASE_URL", "")
     if not base_url:

@@ -29,6 +29,7 @@ from integrations_hub.errors import (
 )
 from integrations_hub.store.database import Database
 from integrations_hub.store.migrate import current, head
+from integrations_hub.transport.hosts import check_base_url
 from integrations_hub.vault.state_dir import ID_FILE, instance_id
 
 _FREE_BYTES_NEEDED = 500 * 1024 * 1024
@@ -61,6 +62,7 @@ def diagnose(environ: Mapping[str, str], repository: Path, port: int) -> list[Fi
         "provider files": check_providers,
         "secret key": lambda: check_secret_key(environ),
         "instance": lambda: check_instance(environ, state),
+        "public address": lambda: check_public_url(environ),
         "identity servers": lambda: check_identity_servers(environ),
         "state folder": lambda: check_state(state),
         "maintenance": lambda: tell_maintenance(environ, state),
@@ -77,6 +79,7 @@ def guard(environ: Mapping[str, str], state: Path) -> None:
     check_python()
     check_providers()
     check_secret_key(environ)
+    check_public_url(environ)
     check_state(state)
     check_disk(state)
     check_identity_servers(environ)
@@ -156,6 +159,14 @@ def check_instance(environ: Mapping[str, str], state: Path) -> str:
     return f"{instance_id({'HUB_STATE_DIR': str(state)})}, made in {state}."
 
 
+def check_public_url(environ: Mapping[str, str]) -> str:
+    """HUB_PUBLIC_URL: https, or plain http on loopback. Raises SettingInvalid."""
+    url = environ.get("HUB_PUBLIC_URL", "").strip()
+    if not url:
+        return "HUB_PUBLIC_URL is not set: people sign in at a provider from this machine only."
+    return check_base_url(url, setting="HUB_PUBLIC_URL")
+
+
 def check_identity_servers(environ: Mapping[str, str]) -> str:
     """Identity servers that a setting puts on this machine (a sandbox): they must answer before anything starts."""
     told = []
@@ -164,6 +175,7 @@ def check_identity_servers(environ: Mapping[str, str]) -> str:
         url = environ.get(name, "")
         if not url:
             continue
+        check_base_url(url, setting=name)
         if urlsplit(url).hostname in _LOOPBACK:
             check_answers(name, url)
         told.append(f"{provider.key} at {url}")
