@@ -61,11 +61,12 @@ test-unit: $(READY) ## The unit tests alone (seconds)
 test-deep: $(READY) ## The long counts (up to 45 minutes)
 	$(BIN)/pytest -m deep $(ARGS)
 
-check: $(READY) ## Lint, format, types and import contracts
+check: $(READY) ## Lint, format, types, import contracts, and no secret in tree or history
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/secret_scan.py
 
 fix: $(READY) ## Let ruff mend and format what it can
 	$(BIN)/ruff check --fix
