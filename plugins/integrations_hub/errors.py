@@ -75,13 +75,8 @@ class SecretKeyMissing(SettingInvalid):
 
 
 class SecretKeyDropped(SettingInvalid):
-    """The key ring lacks a key that stored secrets are sealed with; the message counts them per key."""
-
     default_code = "SECRET_KEY_DROPPED"
-    default_hint = (
-        "Put the key back behind the first one, then run `hub secrets rotate`. If it is lost for good: "
-        "`hub secrets forget`, then reconnect (docs/runbooks/key-rotation.md)."
-    )
+    default_hint = "Put the key back behind the first one, then run `hub secrets rotate`. If it is lost: docs/runbooks/key-rotation.md."
 
 
 class DatabaseUnusable(ConfigurationError):
@@ -274,8 +269,6 @@ class IntegrationsDisabled(RunRefused):
 
 
 class MaintenanceMode(RunRefused):
-    """Nothing but what D20 lists may be written now."""
-
     default_code = "MAINTENANCE"
     default_hint = "Try again when maintenance has ended (`hub maintenance status`)."
 
