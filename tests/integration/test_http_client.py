@@ -16,6 +16,7 @@ from integrations_hub.domain.connection import ServedConnection
 from integrations_hub.errors import (
     AuthorizationNeeded,
     HostNotAllowed,
+    OutcomeUnknown,
     ProviderContractError,
     ProviderUnreachable,
     RateLimited,
@@ -492,7 +493,7 @@ def test_a_form_is_posted_once_whatever_the_answer():
 @pytest.mark.parametrize("broken", [cut, hang_up, reset])
 def test_a_lost_answer_to_a_form_is_not_tried_again(broken):
     with ScriptedServer(Answer(write=broken)) as server:
-        with pytest.raises(ProviderUnreachable) as caught:
+        with pytest.raises(OutcomeUnknown) as caught:
             RequestsFormPoster(user_agent="Hub/1", clock=FakeClock()).post_form(
                 f"{server.url}/t", {"refresh_token": "canary"}
             )
@@ -504,8 +505,9 @@ def test_a_form_that_never_left_is_tried_again():
     with ScriptedServer() as server:
         url = server.url
     clock = FakeClock()
-    with pytest.raises(ProviderUnreachable, match="refused the connection"):
+    with pytest.raises(ProviderUnreachable, match="refused the connection") as caught:
         RequestsFormPoster(user_agent="Hub/1", clock=clock).post_form(f"{url}/t", {})
+    assert not isinstance(caught.value, OutcomeUnknown), "nothing can be spent"
     assert len(clock.slept) == 2
 
 

@@ -6,7 +6,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from integrations_hub.errors import GrantRejected, ProviderContractError, TransientError
+from integrations_hub.errors import (
+    GrantRejected,
+    OutcomeUnknown,
+    ProviderContractError,
+    TransientError,
+)
 from integrations_hub.ports.outside import HttpResponse
 from integrations_hub.transport import oauth
 
@@ -133,6 +138,40 @@ def test_a_wrong_client_secret_is_not_blamed_on_the_grant():
 def test_answers_that_say_nothing_about_the_grant_are_transient(status, body):
     with pytest.raises(TransientError):
         parse(body, status)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "unknown"),
+    [
+        (200, b"<html>", True),
+        (500, b"x", True),
+        (502, b"x", True),
+        (504, b"x", True),
+        (503, b"x", False),
+        (429, b"{}", False),
+        (400, b"<html>", False),
+    ],
+)
+def test_an_answer_behind_which_the_token_may_be_spent_is_told_from_a_clear_no(
+    status, body, unknown
+):
+    with pytest.raises(TransientError) as caught:
+        parse(body, status)
+    assert isinstance(caught.value, OutcomeUnknown) == unknown
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("invalid_grant", "GRANT_REJECTED"),
+        ("invalid_client", "CLIENT_REJECTED"),
+        ("unauthorized_client", "CLIENT_REJECTED"),
+    ],
+)
+def test_a_rejection_names_grant_or_app(error, code):
+    with pytest.raises(GrantRejected) as caught:
+        parse({"error": error}, 400)
+    assert caught.value.code == code
 
 
 def test_a_pause_of_the_identity_server_is_kept():
