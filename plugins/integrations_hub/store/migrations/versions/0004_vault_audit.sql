@@ -15,7 +15,7 @@ CREATE FUNCTION hub.audit_hash(entry hub.audit_log) RETURNS text LANGUAGE sql ST
     -- jsonb sorts its keys, so the same entry always gives the same text
     SELECT encode(sha256(convert_to(jsonb_build_object(
         'seq', entry.seq, 'at', to_char(entry.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'actor', entry.actor,
-        'action', entry.action, 'target', entry.target, 'request_id', entry.request_id,
+        'action', entry.action, 'target', entry.target, 'detail', entry.detail, 'request_id', entry.request_id,
         'prev', entry.prev)::text, 'UTF8')), 'hex')
 $$;
 
