@@ -87,6 +87,8 @@ IN_MAINTENANCE: dict[tuple[str, str], Open | Closed] = {
     ("POST", f"{_RULE}/disable"): _RULES,
     ("POST", f"{_API}/{{provider}}/{{object}}/run"): Closed("writes a run, which would be skipped"),
     ("POST", "/api/jobs/{id}/retry"): Closed("writes a run, which would be skipped"),
+    ("POST", "/api/jobs/{id}/approve"): Closed("writes a run, which would be skipped"),
+    ("POST", "/api/jobs/{id}/undo"): Closed("writes a run, which would be skipped"),
     ("POST", "/api/jobs/{id}/cancel"): Closed("writes the run row; a run under way writes nothing"),
 }
 

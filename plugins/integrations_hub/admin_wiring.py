@@ -14,6 +14,7 @@ from integrations_hub.admin.consent import Consents
 from integrations_hub.admin.forecast import Forecasts
 from integrations_hub.admin.granted import Granted
 from integrations_hub.admin.oauth_state import StateSeal
+from integrations_hub.admin.plans import Plans
 from integrations_hub.admin.rules import Rules
 from integrations_hub.admin.runs import Runs
 from integrations_hub.admin.sealed_secrets import Secrets
@@ -31,6 +32,7 @@ from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
 from integrations_hub.store.heartbeats import PostgresHeartbeatStore
 from integrations_hub.store.oauth_flows import PostgresOAuthFlowStore
+from integrations_hub.store.plans import PostgresPlanStore
 from integrations_hub.store.projects import PostgresProjectStore
 from integrations_hub.store.providers import PostgresProviderStore
 from integrations_hub.store.resync import PostgresResyncStore
@@ -57,6 +59,7 @@ class AdminServices:
     runs: Runs
     states: States
     changes: Changes
+    plans: Plans
     projects: LocalProjectStore
     heartbeats: HeartbeatStore
     audit: AuditStore
@@ -122,16 +125,18 @@ def admin(
             probe=lambda *found: _probe(database, environ, *found),
         )
 
+    asked = Runs(runs, rules, is_enabled(environ))
     return AdminServices(
         registry=registry,
         connections=connections,
         adoption=Adoption(connections, PostgresInstanceLock(database), instance_id(environ)),
         rules=rules,
-        runs=Runs(runs, rules, is_enabled(environ)),
+        runs=asked,
         states=States(
             rules, PostgresStateStore(database), PostgresResyncStore(database), registry, forecasts
         ),
         changes=Changes(runs, PostgresChangeStore(database), registry),
+        plans=Plans(PostgresPlanStore(database), asked),
         projects=projects,
         heartbeats=PostgresHeartbeatStore(database),
         audit=PostgresAuditStore(database),

@@ -116,6 +116,13 @@ class ConflictingChange(ConfigurationError):
         self.detail = detail
 
 
+class PlanUnusable(ConfigurationError):
+    """A stored plan of changes, or a run to take back, that cannot be applied any more."""
+
+    default_code = "PLAN_UNUSABLE"
+    default_hint = "Let the rule run once more: it makes a new plan."
+
+
 class ConnectionAmbiguous(ConfigurationError):
     """A path without `?connection=` and several active connections; the message lists them."""
 

@@ -31,6 +31,7 @@ from integrations_hub.ports.sync import ConnectionLookup
 from integrations_hub.store.budget import BudgetStore
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
+from integrations_hub.store.plans import PostgresPlanStore
 from integrations_hub.store.resync import PostgresResyncStore
 from integrations_hub.store.rules import PostgresRuleStore
 from integrations_hub.store.runs import PostgresRunStore
@@ -41,6 +42,7 @@ from integrations_hub.sync.filter_parents import FilterParents
 from integrations_hub.sync.finish import Finish
 from integrations_hub.sync.map_fields import MapFields
 from integrations_hub.sync.plan import Plan
+from integrations_hub.sync.replay import Replay
 from integrations_hub.sync.upsert import Upsert
 from integrations_hub.transport.client import ProviderHttp
 from integrations_hub.transport.clock import SystemClock
@@ -231,6 +233,7 @@ def stages(
     clock = clock or SystemClock()
     store, runs = PostgresSyncStore(database), PostgresRunStore(database)
     connections, catalog = PostgresConnectionStore(database), registry()
+    replay = Replay(PostgresPlanStore(database), runs.get)
     opened = ExitStack()
 
     def http_for(run: Run, connection: Connection, heartbeat: Callable[[], None]) -> ProviderHttp:
@@ -256,6 +259,7 @@ def stages(
             rules=PostgresRuleStore(database),
             connections=connections,
             resyncs=PostgresResyncStore(database),
+            replay=replay,
             registry=catalog,
             clock=clock,
             enabled=environ.get("INTEGRATIONS_ENABLED", "true").lower() == "true",
@@ -272,7 +276,7 @@ def stages(
             page_size=page_size,
         ),
         FilterParents(store=store, runs=runs, connections=connections),
-        MapFields(store=store, runs=runs, registry=catalog),
+        MapFields(store=store, runs=runs, registry=catalog, replay=replay),
         Upsert(store=store, runs=runs),
         Finish(store=store, runs=runs),
     )

@@ -88,6 +88,10 @@ class Engine:
         )
         return rules.set_enabled(rule.id, True, actor="t", request_id=None)
 
+    def change_rule(self, **options: Any) -> None:
+        """A new revision of the rule, with these options changed."""
+        self.rule = self._rule({**self.rule.body, **options})
+
     def stages(self) -> wiring.Stages:
         """Stages on their own database sessions."""
         made = self._open.enter_context(
@@ -116,6 +120,16 @@ class Engine:
             trigger=trigger,
             params=params,
             **window,
+        )
+
+    def adopted(self, job: dict[str, Any]) -> RunRequest:
+        """The request as Airflow hands it on for a job that was asked for over HTTP."""
+        return RunRequest(
+            dag_id=job["dag_id"],
+            dag_run_id=job["dag_run_id"],
+            rule_id=job["rule_id"],
+            trigger="manual",
+            params=job["params"],
         )
 
     def run(self, trigger: str = "scheduled", **params: Any) -> dict[str, Any]:

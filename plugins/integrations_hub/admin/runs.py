@@ -29,7 +29,7 @@ class Ask:
     """`mode`: scheduled | full | window | resync | sweep | match_snapshot.
 
     `since` (inclusive) and `until` belong to a window, aware UTC. `apply_run_id`: the run whose plan of
-    changes is applied instead of reading anything.
+    changes is applied instead of reading anything. `undo_run_id`: the run that is taken back.
     """
 
     mode: str = "scheduled"
@@ -37,6 +37,7 @@ class Ask:
     until: datetime | None = None
     dry_run: bool = False
     apply_run_id: int | None = None
+    undo_run_id: int | None = None
 
     @property
     def writes(self) -> bool:
@@ -51,6 +52,7 @@ class Ask:
             "until": self.until.isoformat() if self.until else None,
             "dry_run": self.dry_run,
             "apply_run_id": self.apply_run_id,
+            "undo_run_id": self.undo_run_id,
         }
 
     @staticmethod
@@ -62,6 +64,7 @@ class Ask:
             until=_instant(params.get("until")),
             dry_run=bool(params.get("dry_run")),
             apply_run_id=params.get("apply_run_id"),
+            undo_run_id=params.get("undo_run_id"),
         )
 
 

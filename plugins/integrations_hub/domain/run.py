@@ -30,6 +30,8 @@ COUNTS = (
     "inactivated",
     "revived",
     "out_of_scope",
+    "removed",
+    "drifted",
     "unchanged",
     "rejected",
     "review",
@@ -98,6 +100,8 @@ class Run:
     inactivated: int
     revived: int
     out_of_scope: int
+    removed: int
+    drifted: int
     unchanged: int
     rejected: int
     review: int

@@ -164,6 +164,12 @@ def _run_params() -> ParamsDict:
                 minimum=1,
                 description="Apply the plan of changes of this run as it stands, read nothing",
             ),
+            "undo_run_id": Param(
+                None,
+                type=["null", "integer"],
+                minimum=1,
+                description="Take this run back: what it wrote and nobody changed since becomes what it was",
+            ),
         }
     )
 

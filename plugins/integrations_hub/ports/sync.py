@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from integrations_hub.domain.connection import ServedConnection
 from integrations_hub.domain.policies import WriteRules
 from integrations_hub.domain.run import Run
+from integrations_hub.ports.plans import Replays
 
 
 class StagedRecord(NamedTuple):
@@ -100,6 +101,12 @@ class Fenced(Protocol):
     def save_changes(self, rules: WriteRules) -> PlannedChanges:
         """Turn this session's mapped rows into the change set."""
 
+    def drop_changes(self) -> None:
+        """Forget the change set of an earlier try (never after a chunk was applied)."""
+
+    def replays(self, local_entity: str) -> Replays:
+        """Stored plans: holding one, adopting one, taking a run back."""
+
     def save_plan_counts(
         self, *, unchanged: int, rejected: int, review: int, skipped: int
     ) -> None: ...
@@ -107,9 +114,18 @@ class Fenced(Protocol):
     def quarantine(self, rejects: Sequence[Mapping[str, str]]) -> None: ...
 
     def apply_chunk(
-        self, chunk_no: int, first_seq: int, last_seq: int, rules: WriteRules
+        self,
+        chunk_no: int,
+        first_seq: int,
+        last_seq: int,
+        rules: WriteRules,
+        *,
+        exactly: bool = False,
     ) -> dict[str, int]:
-        """Projects, links, counters and ledger row of one chunk; what it counted, by counter."""
+        """Projects, links, counters and ledger row of one chunk; what it counted, by counter.
+
+        `exactly`: a row that moved since it was planned is left alone (drifted), not decided again.
+        """
 
     def judge_listing(self, *, every_record: bool) -> dict[str, Any]:
         """Compare the listing with the links now, store and return the verdict.

@@ -10,7 +10,8 @@ import psycopg
 
 from integrations_hub.store.database import Connection
 
-_TOUCHING = ("update", "link", "inactivate", "revive", "out_of_scope")
+_TOUCHING = ("update", "link", "inactivate", "revive", "out_of_scope", "remove", "unlink")
+_WRITES = ("drop_dead_links", "create_chunk", "link_chunk", "update_chunk", "remove_chunk")
 # what one row can be to blame for: a constraint, a value, an index entry that is too long
 _REFUSALS = (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
 
@@ -21,11 +22,17 @@ class ChunkWriter:
     def __init__(self, tx: Connection, queries: SimpleNamespace, values: Mapping[str, Any]) -> None:
         self._tx, self._queries, self._values = tx, queries, values
 
-    def apply(self, first_seq: int, last_seq: int) -> dict[str, int]:
-        """Lock, decide again what moved, write; rows per action, and how many were refused."""
+    def apply(self, first_seq: int, last_seq: int, *, exactly: bool = False) -> dict[str, int]:
+        """Lock, decide again what moved, write; rows per action, and how many were refused.
+
+        `exactly`: what moved since it was planned is left alone instead (drifted).
+        """
         planned = self._counts(first_seq, last_seq)
         touched = sum(planned.get(action, 0) for action in _TOUCHING)
-        if touched:
+        if exactly:
+            self._run(self._queries.lock_chunk, first_seq, last_seq)
+            self._run(self._queries.mark_drifted, first_seq, last_seq)
+        elif touched:
             self._lock(first_seq, last_seq, touched)
         self._write(first_seq, last_seq)
         return self._counts(first_seq, last_seq)
@@ -47,7 +54,7 @@ class ChunkWriter:
         """In a savepoint; what is refused is halved until the row to blame is alone."""
         try:
             with self._tx.transaction():
-                for statement in ("drop_dead_links", "create_chunk", "link_chunk", "update_chunk"):
+                for statement in _WRITES:
                     self._run(getattr(self._queries, statement), first_seq, last_seq)
         except _REFUSALS as error:
             if first_seq == last_seq:

@@ -12,6 +12,7 @@ from integrations_hub.domain.run import Run
 from integrations_hub.ports.sync import PlannedChanges, StagedRecord
 from integrations_hub.store.chunk_writer import ChunkWriter
 from integrations_hub.store.database import Connection
+from integrations_hub.store.replays import Replays
 from integrations_hub.store.statements import load
 
 _q = load("sync")
@@ -27,7 +28,10 @@ _COUNTED = {
     "inactivate": "inactivated",
     "revive": "revived",
     "out_of_scope": "out_of_scope",
+    "remove": "removed",
+    "unlink": "updated",
     "refused": "refused",
+    "drifted": "drifted",
 }
 # one statement compares the whole list; its joins should stay in memory
 _PLANNING = "SET LOCAL statement_timeout = '10min'; SET LOCAL work_mem = '64MB'"
@@ -169,6 +173,10 @@ class FencedTransaction:
         counts = {row["action"]: int(row["n"]) for row in rows if not row["unfit"]}
         return PlannedChanges(counts.pop("found"), counts.pop("passed"), counts, unfit)
 
+    def drop_changes(self) -> None:
+        """Forget the change set of an earlier try (never after a chunk was applied)."""
+        self._execute(_q.drop_changes)
+
     def save_plan_counts(self, *, unchanged: int, rejected: int, review: int, skipped: int) -> None:
         """The change set is whole; what it counted goes to the run row."""
         self._execute(
@@ -185,17 +193,30 @@ class FencedTransaction:
             cursor = self._tx.cursor()
             cursor.executemany(_q.quarantine, [{**self._names, **reject} for reject in rejects])
 
+    def replays(self, local_entity: str) -> Replays:
+        """Stored plans: holding one, adopting one, taking a run back."""
+        return Replays(self._tx, self._names, _entity_q[local_entity])
+
     # --- upsert ---
 
     def apply_chunk(
-        self, chunk_no: int, first_seq: int, last_seq: int, rules: WriteRules
+        self,
+        chunk_no: int,
+        first_seq: int,
+        last_seq: int,
+        rules: WriteRules,
+        *,
+        exactly: bool = False,
     ) -> dict[str, int]:
         """Projects, links, counters and ledger row of one chunk of the change set; what it counted."""
         values = {**self._names, **_values(rules)}
         done = ChunkWriter(self._tx, _entity_q[rules.local_entity], values).apply(
-            first_seq, last_seq
+            first_seq, last_seq, exactly=exactly
         )
-        counts = {name: done.get(action, 0) for action, name in _COUNTED.items()}
+        counts = dict.fromkeys(_COUNTED.values(), 0)
+        for action, n in done.items():
+            if action in _COUNTED:
+                counts[_COUNTED[action]] += n
         self._execute(
             _q.save_chunk, chunk_no=chunk_no, first_seq=first_seq, last_seq=last_seq, **counts
         )

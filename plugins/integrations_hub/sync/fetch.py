@@ -47,6 +47,8 @@ class Fetch:
     def run(self, run_id: int) -> dict[str, Any]:
         """Stage every record of the run's listing; returns pages, records and requests."""
         with enter(self.store, self.runs, run_id, "fetch") as stage:
+            if Pinned.of(stage.run).stored:
+                return {"pages": 0, "records": 0, "requests": 0}
             if stage.run.witness is not None:
                 return _summary(stage.run.witness, stage.run.requests)
             reading = self._open(stage)

@@ -10,6 +10,7 @@ from integrations_hub.domain.run import Run
 from integrations_hub.errors import StagingLost
 from integrations_hub.ports.records import ConnectionStore, RunStore
 from integrations_hub.ports.sync import SyncStore
+from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.reading import digest_of
 from integrations_hub.sync.stage import Stage, enter
 
@@ -36,6 +37,8 @@ class FilterParents:
     def run(self, run_id: int) -> dict[str, Any]:
         """Flag children and older duplicates; returns the counts."""
         with enter(self.store, self.runs, run_id, "filter_parents") as stage:
+            if Pinned.of(stage.run).stored:
+                return {}
             require_staging(stage)
             with stage.write() as tx:
                 counts = tx.filter_parents()

@@ -72,13 +72,16 @@ class Finish:
 
     def _conclude(self, tx: Fenced, run: Run, outcome: Outcome) -> None:
         """What the end of the run proves: the mark, what was absent, the verdict, the resync."""
-        if run.hold and outcome.state == "needs_confirmation":
+        if outcome.code == "TOO_MANY_MISSING":
             tx.save_verdict(self._held(run))
         if outcome.code == ListingIncomplete.default_code:
             tx.save_verdict({"state": "incomplete", "reason": outcome.text})
         if not outcome.applied:
             return
         pinned = Pinned.of(run)
+        if pinned.stored:
+            self._conclude_stored(tx, run, pinned)
+            return
         if pinned.listing == "window":
             tx.note_covered(pinned.since, pinned.until, swept=False)
             return
@@ -89,6 +92,16 @@ class Finish:
             verdict = tx.judge_listing(every_record=_takes_all(pinned))
             tx.note_proof(swept=swept, complete=verdict["state"] == "complete")
             tx.note_covered(None, None, swept=swept)
+
+    def _conclude_stored(self, tx: Fenced, run: Run, pinned: Pinned) -> None:
+        """The plan's mark counts only if every row of it was applied: what was left must be read again."""
+        replays = tx.replays(pinned.local_entity)
+        left = {name: n for name, n in replays.left_over().items() if n}
+        if left:
+            said = ", ".join(f"{n} {name}" for name, n in left.items())
+            tx.add_warnings([f"Not applied, because they changed since they were planned: {said}."])
+        elif run.listing.get("moves_mark"):
+            replays.move_mark_from(run.mark_to, pinned.generation, mark_from=run.mark_from)
 
     def _held(self, run: Run) -> dict[str, Any]:
         ids = [external_id for external_id, _, _ in self.store.absent(run.id)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrations_hub.catalog.registry import Registry
+from integrations_hub.domain.blast_radius import hold
 from integrations_hub.domain.local_entity import LOCAL_ENTITIES
 from integrations_hub.failpoints import hit
 from integrations_hub.ports.records import RunStore
@@ -13,6 +14,7 @@ from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.filter_parents import require_staging
 from integrations_hub.sync.page_mapping import Outcome, PageMapping, digest_name
 from integrations_hub.sync.pinned import Pinned
+from integrations_hub.sync.replay import Replay
 from integrations_hub.sync.stage import Stage, enter
 
 _RENEW_EVERY = 5000  # records: seconds of work, against a lease of two minutes
@@ -25,14 +27,24 @@ class MapFields:
     store: SyncStore
     runs: RunStore
     registry: Registry
+    replay: Replay
 
     def run(self, run_id: int) -> dict[str, Any]:
         """Write the change set and the quarantine; returns counts per action."""
         with enter(self.store, self.runs, run_id, "map_fields") as stage:
             if self.store.chunks(run_id):
                 return {"changes": self.store.change_count(run_id)}  # never rewritten once applied
-            require_staging(stage)
             pinned = Pinned.of(stage.run)
+            if pinned.stored:
+                counts = self.replay.plan_changes(stage, pinned)
+                stage.log(
+                    "stored_plan_taken",
+                    apply=pinned.apply_run_id,
+                    undo=pinned.undo_run_id,
+                    **counts,
+                )
+                return counts
+            require_staging(stage)
             outcome = self._map(stage, pinned)
             counts = self._save(stage, pinned, outcome)
             stage.log("changes_planned", **counts)
@@ -65,6 +77,9 @@ class MapFields:
                 "skipped": planned.passed + planned.actions.get("skip", 0),
             }
             tx.save_plan_counts(**counts)
+            replays = tx.replays(pinned.local_entity)
+            radius = replays.blast_radius(planned.actions)
+            replays.hold(hold(radius, pinned.guard, approve_plan=pinned.approve_plan))
         return {**planned.actions, **counts}
 
 

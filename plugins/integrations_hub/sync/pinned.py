@@ -24,7 +24,7 @@ _CLIENT_POLICIES = {"follow_bqe": "follow"}
 
 @dataclass(frozen=True)
 class Pinned:
-    """`listing`: full | incremental | window | sweep.
+    """`listing`: full | incremental | window | sweep | stored.
 
     `since` (inclusive), `until` (inclusive) and `only_since` are naive UTC in the provider's clock.
     Records not linked and not changed since `only_since` are none of this rule's (None: all are).
@@ -32,6 +32,7 @@ class Pinned:
     `guard`: limits by the names of GUARD, None = no limit. `filters`: ({"field", "in"}, ...).
     `partial_mapping`: a stale mapping does not stop the run, its sound lines are used.
     `apply_run_id`: the run whose stored plan of changes is applied instead of reading anything.
+    `undo_run_id`: the run that is taken back, from its journal. Both have the listing `stored`.
     """
 
     listing: str
@@ -54,11 +55,11 @@ class Pinned:
     partial_mapping: bool
     only_since: datetime | None = None
     apply_run_id: int | None = None
+    undo_run_id: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For the run row, with the order of the change set's images."""
-        columns = LOCAL_ENTITIES[self.local_entity].image_columns
-        return {**asdict(self), "columns": columns}
+        return {**asdict(self), "columns": self.columns}
 
     @staticmethod
     def of(run: Run) -> Pinned:
@@ -74,6 +75,16 @@ class Pinned:
     def mapped(self) -> list[str]:
         """Local columns that the mapping fills."""
         return [line.target for line in self.lines]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Order of the images in the change set."""
+        return LOCAL_ENTITIES[self.local_entity].image_columns
+
+    @property
+    def stored(self) -> bool:
+        """Nothing is read and nothing mapped: the change set comes from another run."""
+        return self.listing == "stored"
 
     @property
     def sources(self) -> list[str]:

@@ -29,6 +29,7 @@ from integrations_hub.ports.outside import Clock
 from integrations_hub.ports.records import ConnectionStore, ResyncStore, RuleStore, RunStore
 from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.pinned import Pinned, rule_options
+from integrations_hub.sync.replay import Replay
 from integrations_hub.sync.stage import BETWEEN_TTL_S, STAGE_TTL_S, Stage
 from integrations_hub.sync.window import WindowChoice
 
@@ -45,6 +46,7 @@ class Plan:
     rules: RuleStore
     connections: ConnectionStore
     resyncs: ResyncStore
+    replay: Replay
     registry: Registry
     clock: Clock
     enabled: bool
@@ -117,6 +119,9 @@ class Plan:
 
     def _decide(self, rule: Rule, run: Run, request: RunRequest) -> tuple[Pinned, bool]:
         """The plan, and whether it is a sweep that nobody asked for."""
+        replayed = self.replay.pinned(run, generation=rule.generation)
+        if replayed is not None:
+            return replayed, False
         obj = self.registry.get_object_catalog(run.provider_key, run.object_key)
         state = self.store.state(rule.connection_id, rule.object_key)
         resync = self.resyncs.oldest_open(rule.connection_id, rule.object_key)
@@ -133,7 +138,6 @@ class Plan:
             lines=tuple(_field_map(obj, entry) for entry in obj.mapping.entries),
             local_entity=obj.local_entity,
             only_since=choice.only_since(),
-            apply_run_id=request.params.get("apply_run_id"),
             **rule_options(rule.body),
         )
         return pinned, window.due

@@ -1,7 +1,7 @@
 -- name: list_absent
 -- Linked records in scope that a complete sweep did not list. An empty list, or more than the limit missing, concludes nothing.
 WITH linked AS (
-    SELECT l.external_id, l.local_id, l.missing_sweeps
+    SELECT l.external_id, l.local_id, l.missing_sweeps, l.missing_approved
       FROM hub.integration_external_link l
       LEFT JOIN hub.projects p ON l.local_entity = 'project' AND p.id = l.local_id
      WHERE l.provider_key = %(provider_key)s AND l.object_type = %(object_key)s AND l.connection_id = %(connection_id)s
@@ -10,11 +10,12 @@ WITH linked AS (
     SELECT k.* FROM linked k
      WHERE NOT EXISTS (SELECT 1 FROM hub.sync_record r WHERE r.run_id = %(run_id)s AND r.external_id = k.external_id)
 ), counts AS (
-    SELECT (SELECT count(*) FROM linked) AS linked, (SELECT count(*) FROM absent) AS absent
+    SELECT (SELECT count(*) FROM linked) AS linked, (SELECT count(*) FROM absent) AS absent,
+           (SELECT count(*) FROM absent WHERE NOT missing_approved) AS unapproved
 ), saved AS (
     INSERT INTO hub.sync_absent (run_id, external_id, local_id, verdict)
     SELECT %(run_id)s, a.external_id, a.local_id,
-           CASE WHEN c.absent > greatest(%(max_rows)s, c.linked * %(max_percent)s / 100.0) OR %(listed)s = 0 THEN 'too_many_missing'
+           CASE WHEN c.unapproved > greatest(%(max_rows)s, c.linked * %(max_percent)s / 100.0) OR %(listed)s = 0 THEN 'too_many_missing'
                 WHEN a.missing_sweeps >= 1 THEN 'asking' ELSE 'first_miss' END
       FROM absent a CROSS JOIN counts c
     ON CONFLICT (run_id, external_id) DO NOTHING
@@ -58,7 +59,7 @@ UPDATE hub.integration_external_link l
 
 -- name: count_listed
 -- What was missing and is listed again starts from nothing.
-UPDATE hub.integration_external_link l SET missing_sweeps = 0, missing_since = NULL, gone_at = NULL
+UPDATE hub.integration_external_link l SET missing_sweeps = 0, missing_since = NULL, missing_approved = false, gone_at = NULL
  WHERE l.provider_key = %(provider_key)s AND l.object_type = %(object_key)s AND l.connection_id = %(connection_id)s
    AND (l.missing_sweeps > 0 OR l.gone_at IS NOT NULL)
    AND EXISTS (SELECT 1 FROM hub.sync_record r WHERE r.run_id = %(run_id)s AND r.external_id = l.external_id);

@@ -186,7 +186,7 @@ UNION ALL SELECT 'unfit', 1, external_id, unfit FROM found WHERE unfit IS NOT NU
 SELECT c.seq, (hub.image(p))[1:12] IS DISTINCT FROM c.before[1:12] AS moved
   FROM hub.sync_change c JOIN hub.projects p ON p.id = c.local_id
  WHERE c.run_id = %(run_id)s AND c.seq BETWEEN %(first_seq)s AND %(last_seq)s
-   AND c.action IN ('update', 'link', 'inactivate', 'revive', 'out_of_scope')
+   AND c.action IN ('update', 'link', 'inactivate', 'revive', 'out_of_scope', 'remove', 'unlink')
  ORDER BY p.id FOR NO KEY UPDATE OF p;
 
 -- name: vanished_in_chunk
@@ -228,10 +228,10 @@ WITH made AS (
     INSERT INTO hub.projects (id, project_number, name, client, status, start_date, end_date, lead, notes, bqe_client_name, bqe_client_id,
            client_sync_policy_state)
     SELECT local_id, after[1], after[2], after[3], after[4], after[5]::date, after[6]::date, after[7], after[8], after[9], after[10],
-           jsonb_build_object('policy', %(client_policy)s::text, 'base_value', after[9],
+           coalesce(after[13]::jsonb, jsonb_build_object('policy', %(client_policy)s::text, 'base_value', after[9],
                 'diverged', (%(policies)s::text[])[3] IN ('preserve_local', 'write_once') AND coalesce(after[3], '') <> ''
                     AND after[3] IS DISTINCT FROM after[9],
-                'at', now(), 'run_id', %(run_id)s::bigint)
+                'at', now(), 'run_id', %(run_id)s::bigint))
       FROM hub.sync_change WHERE run_id = %(run_id)s AND seq BETWEEN %(first_seq)s AND %(last_seq)s AND action = 'create'
 )
 INSERT INTO hub.integration_external_link (provider_key, object_type, connection_id, external_id, local_entity, local_id, raw_status,
@@ -253,7 +253,7 @@ DELETE FROM hub.integration_external_link l
 INSERT INTO hub.integration_external_link (provider_key, object_type, connection_id, external_id, local_entity, local_id, raw_status,
        source_updated_at, run_id, base, remote_deleted_at, idempotency_key)
 SELECT %(provider_key)s, %(object_key)s, %(connection_id)s, external_id, 'project', local_id, after[14], source_updated_at, %(run_id)s,
-       after[15]::text[], after[16]::timestamptz, %(key_prefix)s || hash_array_extended(remote, 0)
+       after[15]::text[], after[16]::timestamptz, %(key_prefix)s || hash_array_extended(coalesce(remote, after[1:10]), 0)
   FROM hub.sync_change WHERE run_id = %(run_id)s AND seq BETWEEN %(first_seq)s AND %(last_seq)s AND action = 'link';
 
 -- name: update_chunk
@@ -272,16 +272,87 @@ UPDATE hub.projects p
    SET project_number = c.after[1], name = c.after[2], client = c.after[3], status = c.after[4], start_date = c.after[5]::date,
        end_date = c.after[6]::date, lead = c.after[7], notes = c.after[8], bqe_client_name = c.after[9], bqe_client_id = c.after[10],
        scope = c.after[11], deleted_at = c.after[12]::timestamptz, updated_at = now(),
-       client_sync_policy_state = coalesce(c.after[13]::jsonb, jsonb_build_object('policy', %(client_policy)s::text, 'base_value', c.after[9],
+       client_sync_policy_state = CASE WHEN c.action = 'unlink' THEN c.after[13]::jsonb ELSE coalesce(c.after[13]::jsonb, jsonb_build_object('policy', %(client_policy)s::text, 'base_value', c.after[9],
             'diverged', (%(policies)s::text[])[3] IN ('preserve_local', 'write_once') AND coalesce(c.after[3], '') <> ''
-                AND c.after[3] IS DISTINCT FROM c.after[9], 'at', now(), 'run_id', %(run_id)s::bigint))
+                AND c.after[3] IS DISTINCT FROM c.after[9], 'at', now(), 'run_id', %(run_id)s::bigint)) END
   FROM hub.sync_change c
  WHERE c.run_id = %(run_id)s AND c.seq BETWEEN %(first_seq)s AND %(last_seq)s
-   AND c.action IN ('update', 'link', 'inactivate', 'revive', 'out_of_scope') AND p.id = c.local_id;
+   AND c.action IN ('update', 'link', 'inactivate', 'revive', 'out_of_scope', 'unlink') AND p.id = c.local_id;
+
+-- name: remove_chunk
+-- An undo takes back what a run created or linked; the image in `before` brings it again.
+WITH unlinked AS (
+    DELETE FROM hub.integration_external_link l USING hub.sync_change c
+     WHERE c.run_id = %(run_id)s AND c.seq BETWEEN %(first_seq)s AND %(last_seq)s AND c.action IN ('remove', 'unlink')
+       AND l.provider_key = %(provider_key)s AND l.object_type = %(object_key)s AND l.connection_id = %(connection_id)s
+       AND l.external_id = c.external_id AND l.local_id = c.local_id
+)
+DELETE FROM hub.projects p USING hub.sync_change c
+ WHERE c.run_id = %(run_id)s AND c.seq BETWEEN %(first_seq)s AND %(last_seq)s AND c.action = 'remove' AND p.id = c.local_id;
+
+-- name: mark_drifted
+-- Of a plan that is applied exactly: rows that are no longer what they were when it was made wait for review, untouched.
+UPDATE hub.sync_change c SET action = 'review', outcome = 'drifted', reason = 'it changed since it was planned'
+  FROM (SELECT w.seq
+          FROM hub.sync_change w
+          LEFT JOIN hub.projects p ON p.id = w.local_id
+          LEFT JOIN hub.integration_external_link l ON l.provider_key = %(provider_key)s AND l.object_type = %(object_key)s
+               AND l.connection_id = %(connection_id)s AND l.external_id = w.external_id
+         WHERE w.run_id = %(run_id)s AND w.seq BETWEEN %(first_seq)s AND %(last_seq)s AND w.action <> 'review'
+           AND CASE WHEN w.before IS NULL THEN
+                    p.id IS NOT NULL OR l.id IS NOT NULL OR EXISTS (
+                        SELECT 1 FROM hub.projects q WHERE q.project_number = w.after[1] AND q.deleted_at IS NULL
+                           AND NOT EXISTS (SELECT 1 FROM hub.integration_external_link x WHERE x.provider_key = %(provider_key)s
+                                AND x.local_entity = 'project' AND x.local_id = q.id AND x.is_active))
+                ELSE p.id IS NULL OR (hub.image(p))[1:12] IS DISTINCT FROM w.before[1:12]
+                     OR coalesce(hub.image(l), ARRAY[NULL, NULL, NULL]::text[]) IS DISTINCT FROM w.before[14:16] END) AS d
+ WHERE c.run_id = %(run_id)s AND c.seq = d.seq;
+
+-- name: plan_undo
+-- What takes a run back: each value that is still the one it wrote becomes again what it was before; others are kept and named.
+WITH did AS (
+    SELECT x.seq, x.external_id, x.local_id, x.action, x.before AS was, x.after AS wrote, p.id AS project_id, l.id AS link_id,
+           hub.image(p) || coalesce(hub.image(l), ARRAY[NULL, NULL, NULL]::text[]) AS now,
+           (hub.image(p))[1:12] IS NOT DISTINCT FROM x.after[1:12] AS untouched,
+           EXISTS (SELECT 1 FROM hub.integration_external_link o WHERE o.local_entity = 'project' AND o.local_id = x.local_id AND o.is_active
+                      AND (o.provider_key, o.connection_id, o.external_id) <> (%(provider_key)s, %(connection_id)s::bigint, x.external_id)) AS shared
+      FROM hub.sync_change x
+      JOIN hub.sync_chunk k ON k.run_id = x.run_id AND x.seq BETWEEN k.first_seq AND k.last_seq
+      LEFT JOIN hub.projects p ON p.id = x.local_id
+      LEFT JOIN hub.integration_external_link l ON l.provider_key = %(provider_key)s AND l.object_type = %(object_key)s
+           AND l.connection_id = %(connection_id)s AND l.external_id = x.external_id AND l.local_id = x.local_id
+     WHERE x.run_id = %(undone_run_id)s AND x.action <> 'review'
+), wanted AS (
+    SELECT d.seq, d.external_id, d.local_id,
+           CASE d.action WHEN 'remove' THEN 'create' WHEN 'link' THEN 'unlink' WHEN 'unlink' THEN 'link'
+                WHEN 'create' THEN CASE WHEN d.untouched AND NOT d.shared THEN 'remove' ELSE 'review' END ELSE 'update' END AS action,
+           CASE WHEN d.action <> 'remove' THEN d.now END AS before,
+           CASE d.action WHEN 'create' THEN NULL WHEN 'remove' THEN d.was ELSE m.image END AS after,
+           CASE WHEN d.action = 'create' AND d.shared THEN 'kept: another connection uses it'
+                WHEN d.action = 'create' AND NOT d.untouched THEN 'kept: it was changed since the run created it'
+                WHEN d.action NOT IN ('create', 'remove') AND m.kept <> '' THEN 'kept: ' || m.kept || ' changed since' END AS reason
+      FROM did d
+     CROSS JOIN LATERAL (
+        SELECT array_agg(CASE WHEN i = 13 THEN CASE WHEN d.untouched THEN d.was[13] END
+                              WHEN i > 13 AND d.link_id IS NULL THEN d.was[i]
+                              WHEN d.now[i] IS NOT DISTINCT FROM d.wrote[i] THEN d.was[i] ELSE d.now[i] END ORDER BY i) AS image,
+               coalesce(string_agg((%(columns)s::text[])[i], ', ' ORDER BY i) FILTER (WHERE i <= 12 AND d.now[i] IS DISTINCT FROM d.wrote[i]
+                    AND d.was[i] IS DISTINCT FROM d.wrote[i]), '') AS kept
+          FROM generate_series(1, 16) AS i) AS m
+     WHERE CASE d.action WHEN 'remove' THEN d.project_id IS NULL AND d.link_id IS NULL WHEN 'unlink' THEN d.project_id IS NOT NULL AND d.link_id IS NULL
+                WHEN 'link' THEN d.link_id IS NOT NULL ELSE d.project_id IS NOT NULL END
+), saved AS (
+    INSERT INTO hub.sync_change (run_id, seq, external_id, local_id, action, before, after, reason)
+    SELECT %(run_id)s, row_number() OVER (ORDER BY w.seq), w.external_id, w.local_id, w.action, w.before, w.after, w.reason
+      FROM wanted w
+     WHERE w.action <> 'update' OR w.reason IS NOT NULL OR w.before[1:12] IS DISTINCT FROM w.after[1:12] OR w.before[14:16] IS DISTINCT FROM w.after[14:16]
+    RETURNING action
+)
+SELECT action, count(*) AS n FROM saved GROUP BY action;
 
 -- name: chunk_counts
 -- What became of a chunk's changes.
-SELECT CASE outcome WHEN 'refused' THEN outcome ELSE action END AS action, count(*) AS n
+SELECT CASE WHEN outcome IN ('refused', 'drifted') THEN outcome ELSE action END AS action, count(*) AS n
   FROM hub.sync_change WHERE run_id = %(run_id)s AND seq BETWEEN %(first_seq)s AND %(last_seq)s
  GROUP BY 1;
 

@@ -185,16 +185,17 @@ SELECT chunk_no, first_seq, last_seq FROM hub.sync_chunk WHERE run_id = %(run_id
 
 -- name: save_chunk
 -- The chunk's ledger row.
-INSERT INTO hub.sync_chunk (run_id, chunk_no, fence, first_seq, last_seq, created, updated, linked, inactivated, revived, out_of_scope, refused)
+INSERT INTO hub.sync_chunk (run_id, chunk_no, fence, first_seq, last_seq, created, updated, linked, inactivated, revived, out_of_scope, refused, drifted,
+    removed)
 VALUES (%(run_id)s, %(chunk_no)s, %(fence)s, %(first_seq)s, %(last_seq)s, %(created)s, %(updated)s, %(linked)s, %(inactivated)s, %(revived)s,
-        %(out_of_scope)s, %(refused)s);
+        %(out_of_scope)s, %(refused)s, %(drifted)s, %(removed)s);
 
 -- name: add_counts
 -- Counters of the run move in the transaction of the chunk that they count.
 UPDATE hub.integration_run
    SET created = created + %(created)s, updated = updated + %(updated)s, linked = linked + %(linked)s,
        inactivated = inactivated + %(inactivated)s, revived = revived + %(revived)s, out_of_scope = out_of_scope + %(out_of_scope)s,
-       review = review + %(refused)s
+       removed = removed + %(removed)s, drifted = drifted + %(drifted)s, review = review + %(refused)s + %(drifted)s
  WHERE id = %(run_id)s;
 
 -- name: drop_changes
