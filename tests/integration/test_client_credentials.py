@@ -143,7 +143,7 @@ def test_one_token_serves_until_a_minute_before_its_end(
     assert connect(hub).status_code == 200
     first = serve(hub)
     assert (first.state, 3500 < life_s(hub) <= 3600) == ("ready", True)
-    expire_in(hub, 65)
+    expire_in(hub, 90)  # the margin of 60 s and its jitter of a fifth are not reached
     for _ in range(20):
         assert serve(hub).access_token == first.access_token
     assert identity.asked("client_credentials") == 1
@@ -174,7 +174,7 @@ def test_a_wrong_secret_is_told_and_nothing_is_kept(
     hub: BridgeKit, identity: IdentityServer, api: SteadyApi
 ) -> None:
     answer = connect(hub, client_secret="wrong-canary")
-    assert (answer.status_code, answer.json()["code"]) == (409, "GRANT_REJECTED")
+    assert (answer.status_code, answer.json()["code"]) == (409, "CLIENT_REJECTED")
     assert "client id and client secret" in answer.json()["hint"]
     assert "wrong-canary" not in answer.text
     assert (view(hub)["state"], api.bearers) == ("new", [])
