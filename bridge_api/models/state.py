@@ -58,7 +58,7 @@ class ResyncRequest(BaseModel):
 
 
 class OpenResyncView(BaseModel):
-    """What of the oldest open request is unread: `gap_since` to `gap_until`, then a sweep."""
+    """What of the oldest open request is unread: `gap_since` to `gap_until`; without a gap, its sweep."""
 
     id: int
     since: datetime | None
@@ -66,7 +66,6 @@ class OpenResyncView(BaseModel):
     has_gap: bool
     gap_since: datetime | None
     gap_until: datetime | None
-    swept: bool
 
     @classmethod
     def of(cls, resync: OpenResync) -> OpenResyncView:
