@@ -43,6 +43,23 @@ def test_a_link_is_unique_on_both_sides_allowlisted_and_has_its_row(
         )
 
 
+def test_a_link_has_its_connection_and_a_connection_is_not_deleted_under_its_links(
+    synced: Any,
+) -> None:
+    with pytest.raises(psycopg.errors.ForeignKeyViolation, match="connection of a link"):
+        synced.database.execute(
+            "INSERT INTO hub.integration_external_link (provider_key, object_type, connection_id, external_id, "
+            "local_entity, local_id, run_id, idempotency_key) "
+            "SELECT 'other', 'projects', 999, 'x', 'project', min(id), 1, 'k' FROM hub.projects"
+        )
+    synced.database.execute("ALTER TABLE hub.integration_connection DISABLE TRIGGER ALL")
+    synced.database.execute(
+        "ALTER TABLE hub.integration_connection ENABLE TRIGGER integration_connection_links"
+    )
+    with pytest.raises(psycopg.errors.ForeignKeyViolation, match="still has links"):
+        synced.database.execute("DELETE FROM hub.integration_connection")
+
+
 def test_a_rule_row_never_includes_subprojects(synced: Any) -> None:
     with pytest.raises(psycopg.errors.CheckViolation):
         synced.database.execute(
