@@ -28,6 +28,7 @@ from bridge_api.routes import (
     connections,
     health,
     jobs,
+    mappings,
     plans,
     projects,
     providers,
@@ -58,6 +59,7 @@ _ROUTERS = (
     connect.router,
     rules.router,
     state.router,
+    mappings.router,
     providers.router,
     projects.router,
 )

@@ -18,6 +18,7 @@ JobState = Literal[
     "running",
     "succeeded",
     "succeeded_with_rejects",
+    "succeeded_partial_mapping",
     "planned",
     "needs_confirmation",
     "skipped",
@@ -31,7 +32,7 @@ JobState = Literal[
 ChangeAction = Literal[
     "create", "update", "link", "inactivate", "revive", "out_of_scope", "review", "skip"
 ]
-Mode = Literal["scheduled", "full", "window", "resync", "sweep", "match_snapshot"]
+Mode = Literal["scheduled", "full", "window", "resync", "sweep", "match_snapshot", "remap"]
 
 
 class RunNow(BaseModel):

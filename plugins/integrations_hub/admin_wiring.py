@@ -13,6 +13,7 @@ from integrations_hub.admin.connections import Connections
 from integrations_hub.admin.consent import Consents
 from integrations_hub.admin.forecast import Forecasts
 from integrations_hub.admin.granted import Granted
+from integrations_hub.admin.mappings import Mappings
 from integrations_hub.admin.oauth_state import StateSeal
 from integrations_hub.admin.plans import Plans
 from integrations_hub.admin.rules import Rules
@@ -24,7 +25,12 @@ from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection, ServedConnection, TokenGrant
 from integrations_hub.ports.outside import Clock
 from integrations_hub.ports.provider import AuthClient
-from integrations_hub.ports.records import AuditStore, HeartbeatStore, LocalProjectStore
+from integrations_hub.ports.records import (
+    AuditStore,
+    HeartbeatStore,
+    LocalProjectStore,
+    QuarantineStore,
+)
 from integrations_hub.store.audit import PostgresAuditStore
 from integrations_hub.store.budget import BudgetStore, effective_limits
 from integrations_hub.store.changes import PostgresChangeStore
@@ -35,11 +41,14 @@ from integrations_hub.store.oauth_flows import PostgresOAuthFlowStore
 from integrations_hub.store.plans import PostgresPlanStore
 from integrations_hub.store.projects import PostgresProjectStore
 from integrations_hub.store.providers import PostgresProviderStore
+from integrations_hub.store.quarantine import PostgresQuarantineStore
 from integrations_hub.store.resync import PostgresResyncStore
 from integrations_hub.store.rules import PostgresRuleStore
 from integrations_hub.store.runs import PostgresRunStore
 from integrations_hub.store.sealed_secrets import PostgresSecretStore
+from integrations_hub.store.settings import PostgresSettingStore
 from integrations_hub.store.state import PostgresStateStore
+from integrations_hub.store.sync import PostgresSyncStore
 from integrations_hub.store.tokens import PostgresInstanceLock, PostgresTokenStore
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.hosts import HostGuard
@@ -65,6 +74,8 @@ class AdminServices:
     audit: AuditStore
     consents: Callable[[], Consents]
     app_connects: Callable[[], AppConnects]
+    mappings: Mappings
+    quarantine: QuarantineStore
 
 
 AuthClients = Callable[[Provider], AuthClient]
@@ -84,6 +95,7 @@ def admin(
     connections = Connections(store, registry, lambda c: slots_of(c, environ))
     runs = PostgresRunStore(database)
     forecasts = Forecasts(runs, registry, lambda c: requests_per_minute(c, environ))
+    settings = PostgresSettingStore(database)
     rules = Rules(
         PostgresRuleStore(database),
         connections,
@@ -91,6 +103,7 @@ def admin(
         registry,
         clock or SystemClock(),
         forecasts,
+        settings,
     )
 
     def granted(ring: Keyring) -> Granted:
@@ -142,6 +155,8 @@ def admin(
         audit=PostgresAuditStore(database),
         consents=consents,
         app_connects=app_connects,
+        mappings=Mappings(settings, connections, registry, PostgresSyncStore(database)),
+        quarantine=PostgresQuarantineStore(database),
     )
 
 

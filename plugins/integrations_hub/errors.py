@@ -60,6 +60,13 @@ class RuleInvalid(ConfigurationError):
         self.problems = problems
 
 
+class MappingInvalid(RuleInvalid):
+    """Lines of a mapping fail their schema or name what does not exist. `problems` as in RuleInvalid."""
+
+    default_code = "MAPPING_INVALID"
+    default_hint = "Correct the mapping at the pointers named, then save again."
+
+
 class SettingInvalid(ConfigurationError):
     """An environment setting is missing or unusable."""
 
@@ -261,6 +268,20 @@ class LeaseHeld(RunRefused):
 class RuleDisabled(RunRefused):
     default_code = "RULE_DISABLED"
     default_hint = "Enable the rule in the Hub."
+
+
+class MappingStale(RunRefused):
+    """The saved mapping no longer fits the provider's fields; the message says what changed."""
+
+    default_code = "MAPPING_STALE"
+    default_hint = "Open the mapping in the Hub, look at what changed and save it again."
+
+
+class NothingKept(RunRefused):
+    """A remap needs records kept from the last full listing, and they are not (all) there."""
+
+    default_code = "NOTHING_KEPT"
+    default_hint = "Run a full listing; the next remap needs no request."
 
 
 class ConnectionNotReady(RunRefused):

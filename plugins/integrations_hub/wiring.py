@@ -35,6 +35,7 @@ from integrations_hub.store.plans import PostgresPlanStore
 from integrations_hub.store.resync import PostgresResyncStore
 from integrations_hub.store.rules import PostgresRuleStore
 from integrations_hub.store.runs import PostgresRunStore
+from integrations_hub.store.settings import PostgresSettingStore
 from integrations_hub.store.sync import PostgresSyncStore
 from integrations_hub.store.tokens import PostgresTokenStore
 from integrations_hub.sync.fetch import Fetch
@@ -260,6 +261,7 @@ def stages(
             connections=connections,
             resyncs=PostgresResyncStore(database),
             replay=replay,
+            settings=PostgresSettingStore(database),
             registry=catalog,
             clock=clock,
             enabled=environ.get("INTEGRATIONS_ENABLED", "true").lower() == "true",

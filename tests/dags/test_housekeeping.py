@@ -105,7 +105,8 @@ def test_staging_of_ended_runs_goes_and_of_open_ones_stays(database: Database) -
 
 def test_a_purge_of_more_than_one_batch_takes_all(database: Database) -> None:
     run = run_row(database, "ended", state="failed", ended=1)
-    for _ in range(5):
+    staged(database, run)
+    for _ in range(4):
         database.execute(
             "INSERT INTO hub.sync_record VALUES (%(r)s, 1, 1, 'x', NULL, NULL, NULL)",
             {"r": run},

@@ -11,6 +11,7 @@ from typing import Any
 from integrations_hub.admin.connections import Connections
 from integrations_hub.admin.forecast import Forecasts
 from integrations_hub.catalog import rule_form
+from integrations_hub.catalog.mapping_choice import choose_mapping
 from integrations_hub.catalog.metadata import ObjectMeta
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection
@@ -20,7 +21,7 @@ from integrations_hub.domain.schedule import next_run_after
 from integrations_hub.errors import ConflictingChange, NotFound, TransientError
 from integrations_hub.ports.airflow import AirflowClient
 from integrations_hub.ports.outside import Clock
-from integrations_hub.ports.records import LocalProjectStore, RuleStore
+from integrations_hub.ports.records import LocalProjectStore, RuleStore, SettingStore
 
 VISIBLE_WITHIN_S = 10.0
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Rules:
     registry: Registry
     clock: Clock
     forecasts: Forecasts
+    settings: SettingStore
 
     def get(self, provider_key: str, object_key: str, connection_key: str | None) -> Rule:
         """As today's form reads it. Raises NotFound before the first save."""
@@ -166,12 +168,13 @@ class Rules:
         """Give the rule its pool and its Dag. Repeating it is harmless.
 
         Raises ConflictingChange (MATCHING_FIRST) while local projects were never matched, unless the
-        admin says that there is nothing to match (D17).
+        admin says that there is nothing to match (D17), and MappingStale for a mapping out of date.
         """
         rule = self.get(provider_key, object_key, connection_key)
         if not rule.enabled and not nothing_to_match:
             self._refuse_unmatched(rule)
         connection = self.connections.get(provider_key, rule.connection_key)
+        self._refuse_stale(rule)
         # first: a Dag whose pool is missing waits for ever without a word (docs/architecture.md)
         self.connections.show_in_airflow(connection, actor.airflow)
         rule = self.rules.set_enabled(rule.id, True, actor=actor.name, request_id=actor.request_id)
@@ -229,6 +232,11 @@ class Rules:
                 },
             )
         return reread
+
+    def _refuse_stale(self, rule: Rule) -> None:
+        obj = self.registry.get_object_catalog(rule.provider_key, rule.object_key)
+        partial = rule.body.get("onStaleMapping") == "partial"
+        choose_mapping(self.settings, rule.connection_id, obj, partial=partial)
 
     def _refuse_unmatched(self, rule: Rule) -> None:
         obj = self.registry.get_object_catalog(rule.provider_key, rule.object_key)

@@ -9,6 +9,7 @@ from typing import Any
 ENDED = (
     "succeeded",
     "succeeded_with_rejects",
+    "succeeded_partial_mapping",
     "planned",
     "needs_confirmation",
     "skipped",
@@ -18,7 +19,14 @@ ENDED = (
     "cancelled",
 )
 CANCELLED = "CANCELLED"  # error code of a run that a person ended
-GOOD = ("succeeded", "succeeded_with_rejects", "planned", "needs_confirmation", "skipped")
+GOOD = (
+    "succeeded",
+    "succeeded_with_rejects",
+    "succeeded_partial_mapping",
+    "planned",
+    "needs_confirmation",
+    "skipped",
+)
 STAGES = ("plan", "fetch", "filter_parents", "map_fields", "upsert", "finish")
 COUNTS = (
     "pages",

@@ -37,14 +37,14 @@ class HousekeepingTask(BaseOperator):
         """Counts of what was done, which are also the heartbeat's detail. Skipped in maintenance."""
         from integrations_hub.admin.maintenance import reason
         from integrations_hub.orchestration.hub_database import task_database
-        from integrations_hub.store.housekeeping import HousekeepingStore
+        from integrations_hub.store.housekeeping import HousekeepingStore, keep_days
 
         why = reason(os.environ)
         if why is not None:
             raise AirflowSkipException(f"The Hub is in maintenance ({why}); nothing is written.")
         database = task_database()
         try:
-            store = HousekeepingStore(database)
+            store = HousekeepingStore(database, keep_days=keep_days(os.environ))
             lost = sum(
                 store.close_lost(run.id)
                 for run in store.silent_runs()

@@ -56,6 +56,16 @@ class PlannedChanges:
     unfit: Sequence[tuple[str, str]]
 
 
+@dataclass(frozen=True)
+class KeptRun:
+    """A run whose pages are kept: how many there were, how many are there, the fields it read."""
+
+    run_id: int
+    pages: int
+    sources: frozenset[str]
+    found: int
+
+
 class Fenced(Protocol):
     """One write transaction of a stage. Its first statement checked and renewed the fence."""
 
@@ -91,6 +101,12 @@ class Fenced(Protocol):
     def save_unproven(self) -> None:
         """Look-ups by id cannot be trusted: what is still to be asked stays undecided."""
 
+    def stage_kept(self, runs: Sequence[int]) -> None:
+        """What these runs read becomes what this run has read."""
+
+    def stage_due(self, mapping: str, sources: Sequence[str]) -> int:
+        """Kept versions of quarantined records that another mapping rejected; how many."""
+
     def save_witness(self, witness: Mapping[str, Any], mark_to: datetime | None) -> None: ...
 
     def add_warnings(self, warnings: Sequence[str]) -> None: ...
@@ -111,7 +127,8 @@ class Fenced(Protocol):
         self, *, unchanged: int, rejected: int, review: int, skipped: int
     ) -> None: ...
 
-    def quarantine(self, rejects: Sequence[Mapping[str, str]]) -> None: ...
+    def quarantine(self, rejects: Sequence[Mapping[str, str]], mapping: str) -> None:
+        """`mapping`: digest of the mapping that rejected them."""
 
     def apply_chunk(
         self,
@@ -191,6 +208,9 @@ class SyncStore(Protocol):
     def mappable(self, run_id: int) -> Iterable[MappablePage]:
         """Pages with staged records, in order, one in memory at a time."""
 
+    def kept_runs(self, connection_id: int, object_key: str) -> list[KeptRun]:
+        """The last full listing and the listings of changes since, in order."""
+
     def begin_mapped(self, local_entity: str) -> None: ...
 
     def add_mapped(self, local_entity: str, rows: Iterable[Sequence[Any]]) -> None: ...
@@ -208,6 +228,18 @@ class SyncStore(Protocol):
 
     def absent(self, run_id: int) -> list[tuple[str, int, str]]:
         """(external_id, local_id, verdict) of what the run's sweep did not list."""
+
+
+class KeptStore(Protocol):
+    """What earlier runs read and is still there."""
+
+    def kept_record(
+        self, connection_id: int, object_key: str, external_id: str | None
+    ) -> tuple[str, bytes, int] | None:
+        """(external_id, page body, index in its array) of the newest kept version.
+
+        Without an id: of a record read last. None when nothing is kept.
+        """
 
 
 class ConnectionLookup(Protocol):

@@ -20,6 +20,7 @@ _state = load("state")
 _absence = load("absence")
 _resync = load("resync")
 _SHOWN_IDS = 20  # of a verdict; the counts are whole
+_kept_q = load("kept")
 _entity_q = {"project": load("project_changes")}
 _COUNTED = {
     "create": "created",
@@ -139,6 +140,26 @@ class FencedTransaction:
         """Look-ups by id cannot be trusted: what is still to be asked stays undecided."""
         self._execute(_absence.save_unproven)
 
+    def stage_kept(self, runs: Sequence[int]) -> None:
+        """What these runs read becomes what this run has read."""
+        self._tx.execute("SET LOCAL statement_timeout = '10min'")
+        for statement in (_kept_q.stage_bodies, _kept_q.stage_records, _kept_q.stage_pages):
+            self._execute(statement, kept=list(runs))
+
+    def stage_due(self, mapping: str, sources: Sequence[str]) -> int:
+        """Kept versions of quarantined records that another mapping rejected; how many."""
+        if not self._count(_kept_q.due_count, mapping=mapping):
+            return 0
+        after = self._count(_q.last_page)
+        made = self._execute(
+            _kept_q.due_records, after=after, mapping=mapping, sources=list(sources)
+        )
+        if made.rowcount:
+            self._execute(_kept_q.stage_due_bodies)
+            self._execute(_kept_q.stage_due_records)
+            self._execute(_kept_q.stage_due_pages)
+        return int(made.rowcount)
+
     def save_witness(self, witness: Mapping[str, Any], mark_to: datetime | None) -> None:
         """The logged witness of the unlogged staging."""
         self._execute(_q.save_witness, witness=_json(witness), mark_to=mark_to)
@@ -187,11 +208,11 @@ class FencedTransaction:
             skipped=skipped,
         )
 
-    def quarantine(self, rejects: Sequence[Mapping[str, str]]) -> None:
-        """`rejects`: external_id, code, reason, pointer; never a value."""
+    def quarantine(self, rejects: Sequence[Mapping[str, str]], mapping: str) -> None:
+        """`rejects`: external_id, code, reason, pointer; never a value. `mapping`: its digest."""
         if rejects:
-            cursor = self._tx.cursor()
-            cursor.executemany(_q.quarantine, [{**self._names, **reject} for reject in rejects])
+            named = {**self._names, "mapping": mapping}
+            self._tx.cursor().executemany(_q.quarantine, [{**named, **one} for one in rejects])
 
     def replays(self, local_entity: str) -> Replays:
         """Stored plans: holding one, adopting one, taking a run back."""

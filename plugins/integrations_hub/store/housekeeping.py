@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrations_hub.domain.audit import AuditHead
+from integrations_hub.errors import SettingInvalid
 from integrations_hub.store.database import Database
 from integrations_hub.store.statements import load
 
+KEEP_DAYS = 30  # HUB_PAYLOAD_RETENTION_DAYS: how long records stay at hand for a changed mapping
+_LONGEST_DAYS = 3650
 _BROKEN = "dag_broken:"
 
 
@@ -26,9 +29,10 @@ class SilentRun:
 class HousekeepingStore:
     """Every statement is safe to repeat and to run beside itself."""
 
-    def __init__(self, database: Database, batch: int = 50_000) -> None:
+    def __init__(self, database: Database, batch: int = 50_000, keep_days: int = KEEP_DAYS) -> None:
         self._database = database
         self._batch = batch
+        self._keep_days = keep_days
         self._sql = load("housekeeping")
 
     def silent_runs(self) -> list[SilentRun]:
@@ -49,8 +53,12 @@ class HousekeepingStore:
 
     def purge(self) -> dict[str, int]:
         """Delete what nobody reads any more; rows per kind."""
+        spent = [
+            row["id"]
+            for row in self._database.rows(self._sql.spent_runs, {"days": self._keep_days})
+        ]
         return {
-            name: self._purge(statement)
+            name: self._purge(statement, spent)
             for name, statement in (
                 ("staged_records", self._sql.purge_records),
                 ("page_bodies", self._sql.purge_bodies),
@@ -60,11 +68,11 @@ class HousekeepingStore:
             )
         }
 
-    def _purge(self, statement: str) -> int:
+    def _purge(self, statement: str, runs: list[int]) -> int:
         """Delete in batches: each is far from the session's statement timeout."""
         total = 0
         while True:
-            deleted = self._database.execute(statement, {"batch": self._batch})
+            deleted = self._database.execute(statement, {"batch": self._batch, "runs": runs})
             total += deleted
             if deleted < self._batch:
                 return total
@@ -92,3 +100,17 @@ class HousekeepingStore:
                     tx.execute(
                         self._sql.beat, {"name": name, "detail": json.dumps({"error": error})}
                     )
+
+
+def keep_days(environ: Mapping[str, str]) -> int:
+    """HUB_PAYLOAD_RETENTION_DAYS, 30 unless it says otherwise; 0 = nothing is kept.
+
+    Raises SettingInvalid.
+    """
+    said = environ.get("HUB_PAYLOAD_RETENTION_DAYS", str(KEEP_DAYS)).strip()
+    if not said.isdecimal() or int(said) > _LONGEST_DAYS:
+        raise SettingInvalid(
+            f"HUB_PAYLOAD_RETENTION_DAYS is not a number of days from 0 to {_LONGEST_DAYS}.",
+            hint="0 keeps nothing; 30 is the default.",
+        )
+    return int(said)

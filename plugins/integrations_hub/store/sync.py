@@ -11,7 +11,7 @@ from psycopg.rows import tuple_row
 
 from integrations_hub.domain.run import Run
 from integrations_hub.errors import ConnectionNotReady, RuleDisabled, RunLost
-from integrations_hub.ports.sync import MappablePage
+from integrations_hub.ports.sync import KeptRun, MappablePage
 from integrations_hub.store.database import Database
 from integrations_hub.store.fenced import FencedTransaction
 from integrations_hub.store.statements import load
@@ -19,6 +19,7 @@ from integrations_hub.store.statements import load
 _q = load("sync")
 _state = load("state")
 _absence = load("absence")
+_kept_q = load("kept")
 _entity_q = {"project": load("project_changes")}
 
 
@@ -133,6 +134,26 @@ class PostgresSyncStore:
         with self._database.transaction() as tx:
             cursor = tx.cursor(row_factory=tuple_row, binary=True)
             return cursor.execute(_q.next_body, {"run_id": run_id, "page_no": page_no}).fetchone()
+
+    def kept_runs(self, connection_id: int, object_key: str) -> list[KeptRun]:
+        """The last full listing and the listings of changes since, in order."""
+        where = {"connection_id": connection_id, "object_key": object_key}
+        return [
+            KeptRun(row["run_id"], row["pages"], frozenset(row["sources"]), row["found"])
+            for row in self._database.rows(_kept_q.kept_runs, where)
+        ]
+
+    def kept_record(
+        self, connection_id: int, object_key: str, external_id: str | None
+    ) -> tuple[str, bytes, int] | None:
+        """(external_id, page body, index in its array) of the newest kept version."""
+        where = {
+            "connection_id": connection_id,
+            "object_key": object_key,
+            "external_id": external_id,
+        }
+        row = self._database.row(_kept_q.kept_place, where)
+        return None if row is None else (row["external_id"], row["body"], row["n"])
 
     def begin_mapped(self, local_entity: str) -> None:
         """An empty session-local table for mapped rows."""

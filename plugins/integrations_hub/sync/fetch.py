@@ -20,6 +20,7 @@ from integrations_hub.ports.records import ConnectionStore, RunStore
 from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.absence import Absence
 from integrations_hub.sync.full_listing import FullListing
+from integrations_hub.sync.kept import stage_due, stage_kept
 from integrations_hub.sync.pace import Pace
 from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.reading import Reading, digest_of
@@ -51,13 +52,18 @@ class Fetch:
                 return {"pages": 0, "records": 0, "requests": 0}
             if stage.run.witness is not None:
                 return _summary(stage.run.witness, stage.run.requests)
+            pinned = Pinned.of(stage.run)
+            if pinned.listing == "kept":
+                return stage_kept(stage, pinned)
             reading = self._open(stage)
             if reading.query.by_stamp:
                 StampListing(reading).read()
             else:
                 FullListing(reading).read()
-            if Pinned.of(stage.run).listing == "sweep":
+            if pinned.listing == "sweep":
                 Absence(reading).settle()
+            if pinned.listing == "incremental":
+                stage_due(stage, pinned)
             return self._witness(reading)
 
     def _open(self, stage: Stage) -> Reading:

@@ -82,6 +82,8 @@ class Finish:
         if pinned.stored:
             self._conclude_stored(tx, run, pinned)
             return
+        if pinned.listing == "kept":
+            return  # nothing was read: it proves nothing
         if pinned.listing == "window":
             tx.note_covered(pinned.since, pinned.until, swept=False)
             return
@@ -119,6 +121,8 @@ class Finish:
                 )
             if self._applied(run):
                 state = "succeeded_with_rejects" if run.rejected else "succeeded"
+                if pinned.left_out:
+                    state = "succeeded_partial_mapping"
                 return Outcome(state, applied=True)
         if run.error_code is None:
             return Outcome(

@@ -68,8 +68,8 @@ class MapFields:
         with stage.write() as tx:
             planned = tx.save_changes(pinned.write_rules())
             outcome.rejects.extend(_unfit(*unfit, pinned) for unfit in planned.unfit)
-            tx.quarantine(outcome.rejects)
-            tx.add_warnings(outcome.warnings())
+            tx.quarantine(outcome.rejects, pinned.mapping_digest)
+            tx.add_warnings([*outcome.warnings(), *_left_out(pinned)])
             counts = {
                 "unchanged": outcome.mapped - planned.found,
                 "rejected": len(outcome.rejects),
@@ -93,3 +93,10 @@ def _unfit(external_id: str, column: str, pinned: Pinned) -> dict[str, str]:
         "reason": f"{source or 'the id'} " + ("is empty" if empty else "is too long for an index"),
         "pointer": f"/{source}",
     }
+
+
+def _left_out(pinned: Pinned) -> list[str]:
+    if not pinned.left_out:
+        return []
+    columns = ", ".join(pinned.left_out)
+    return [f"The mapping is out of date and was used in part: {columns} keep their local values."]

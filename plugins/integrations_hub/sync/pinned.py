@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -24,13 +26,14 @@ _CLIENT_POLICIES = {"follow_bqe": "follow"}
 
 @dataclass(frozen=True)
 class Pinned:
-    """`listing`: full | incremental | window | sweep | stored.
+    """`listing`: full | incremental | window | sweep | stored | kept (what earlier runs read, no request).
 
     `since` (inclusive), `until` (inclusive) and `only_since` are naive UTC in the provider's clock.
     Records not linked and not changed since `only_since` are none of this rule's (None: all are).
     `policies`: local column -> follow | preserve_local | write_once; what is not named follows.
     `guard`: limits by the names of GUARD, None = no limit. `filters`: ({"field", "in"}, ...).
     `partial_mapping`: a stale mapping does not stop the run, its sound lines are used.
+    `left_out`: local columns that a stale mapping, used in part, does not fill.
     `apply_run_id`: the run whose stored plan of changes is applied instead of reading anything.
     `undo_run_id`: the run that is taken back, from its journal. Both have the listing `stored`.
     """
@@ -56,6 +59,7 @@ class Pinned:
     only_since: datetime | None = None
     apply_run_id: int | None = None
     undo_run_id: int | None = None
+    left_out: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For the run row, with the order of the change set's images."""
@@ -67,6 +71,7 @@ class Pinned:
         body = {name: value for name, value in run.plan.items() if name != "columns"}
         body["lines"] = tuple(FieldMap(**line) for line in body["lines"])
         body["filters"] = tuple(body["filters"])
+        body["left_out"] = tuple(body.get("left_out", ()))
         for name in ("since", "until", "only_since"):
             body[name] = datetime.fromisoformat(body[name]) if body[name] else None
         return Pinned(**body)
@@ -85,6 +90,13 @@ class Pinned:
     def stored(self) -> bool:
         """Nothing is read and nothing mapped: the change set comes from another run."""
         return self.listing == "stored"
+
+    @property
+    def mapping_digest(self) -> str:
+        """Changes whenever a line does: what it reads, of which type, how it converts."""
+        lines = [asdict(line) for line in self.lines]
+        text = json.dumps(lines, sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def sources(self) -> list[str]:

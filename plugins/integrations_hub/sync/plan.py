@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from integrations_hub.catalog import rule_form
-from integrations_hub.catalog.metadata import ObjectMeta
+from integrations_hub.catalog.mapping_choice import choose_mapping
 from integrations_hub.catalog.registry import Registry
-from integrations_hub.domain.field_map import FieldMap
 from integrations_hub.domain.rule import Rule
 from integrations_hub.domain.run import Run, RunRequest
 from integrations_hub.errors import (
@@ -26,8 +24,15 @@ from integrations_hub.errors import (
 )
 from integrations_hub.failpoints import hit
 from integrations_hub.ports.outside import Clock
-from integrations_hub.ports.records import ConnectionStore, ResyncStore, RuleStore, RunStore
+from integrations_hub.ports.records import (
+    ConnectionStore,
+    ResyncStore,
+    RuleStore,
+    RunStore,
+    SettingStore,
+)
 from integrations_hub.ports.sync import SyncStore
+from integrations_hub.sync.kept import require_kept
 from integrations_hub.sync.pinned import Pinned, rule_options
 from integrations_hub.sync.replay import Replay
 from integrations_hub.sync.stage import BETWEEN_TTL_S, STAGE_TTL_S, Stage
@@ -47,6 +52,7 @@ class Plan:
     connections: ConnectionStore
     resyncs: ResyncStore
     replay: Replay
+    settings: SettingStore
     registry: Registry
     clock: Clock
     enabled: bool
@@ -127,6 +133,10 @@ class Plan:
         resync = self.resyncs.oldest_open(rule.connection_id, rule.object_key)
         choice = WindowChoice(rule, obj, state, resync)
         window = choice.of(request)
+        options = rule_options(rule.body)
+        mapping = choose_mapping(
+            self.settings, rule.connection_id, obj, partial=options["partial_mapping"]
+        )
         pinned = Pinned(
             listing=window.listing,
             since=window.since,
@@ -134,12 +144,15 @@ class Plan:
             dry_run=bool(request.params.get("dry_run") or rule.body.get("dryRun")),
             generation=rule.generation,
             rule_revision=rule.revision,
-            mapping_version=obj.mapping.version,
-            lines=tuple(_field_map(obj, entry) for entry in obj.mapping.entries),
+            mapping_version=mapping.version,
+            lines=mapping.lines,
+            left_out=mapping.left_out,
             local_entity=obj.local_entity,
             only_since=choice.only_since(),
-            **rule_options(rule.body),
+            **options,
         )
+        if pinned.listing == "kept":
+            require_kept(self.store, run, pinned)
         return pinned, window.due
 
     def _mark(self, run: Run) -> datetime | None:
@@ -160,14 +173,3 @@ def _rule_id(request: RunRequest) -> int:
     if request.rule_id is None:
         raise ConfigurationError("The run names no rule.", code="RULE_MISSING")
     return request.rule_id
-
-
-def _field_map(obj: ObjectMeta, entry: Any) -> FieldMap:
-    return FieldMap(
-        source=entry.source,
-        source_type=obj.fields[entry.source].type,
-        target=entry.target,
-        required=entry.required,
-        values=entry.values,
-        unknown=entry.unknown,
-    )

@@ -13,7 +13,7 @@ from integrations_hub.domain.run import RunRequest
 from integrations_hub.domain.stamps import floor_to
 from integrations_hub.errors import ConfigurationError, RunRefused
 
-MODES = ("scheduled", "full", "window", "resync", "sweep")
+MODES = ("scheduled", "full", "window", "resync", "sweep", "remap")
 _DAY_S = 86_400.0
 _SWEEP_EVERY_DAYS = 7
 
@@ -52,6 +52,8 @@ class WindowChoice:
             )
         if request.trigger == "backfill" or mode == "window":
             return self._closed(request)
+        if mode == "remap":
+            return Window("kept")
         if mode == "resync":
             return self._closed(request) if request.since else self._unread()
         if mode != "scheduled":

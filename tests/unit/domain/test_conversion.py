@@ -114,6 +114,12 @@ def test_text_without_markup_is_read_as_with_it() -> None:
     assert strip_html("  plain > text ") == strip_html("<b></b>  plain &gt; text ")
 
 
+@pytest.mark.parametrize("odd", ["a\0b", "\ud800", "x" * 1001, 7])
+def test_a_page_of_plain_texts_refuses_what_its_records_would_refuse(odd: Any) -> None:
+    with pytest.raises(RecordRejected):
+        Mapper([FieldMap("a", "text", "lead")], PROJECT).page({"a": ["fine", None, odd]}, 3)
+
+
 # --- a page and its records one by one give the same ---
 
 _TEXTS = st.none() | st.sampled_from(

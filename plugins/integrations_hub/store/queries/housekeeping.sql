@@ -28,23 +28,27 @@ UPDATE hub.integration_lease
    SET run_id = NULL, stage = NULL, expires_at = '-infinity', fence = fence + 1
  WHERE run_id = %(run_id)s AND expires_at <= clock_timestamp();
 
+-- name: spent_runs
+-- Ended runs whose staging nobody needs: not kept for a changed mapping, or kept for longer than `days` (0 = nothing is kept)
+SELECT r.id FROM hub.integration_run r
+ WHERE r.ended_at IS NOT NULL AND r.id IN (SELECT run_id FROM hub.sync_page)
+   AND NOT EXISTS (SELECT 1 FROM hub.kept_run k WHERE k.run_id = r.id AND k.ended_at > clock_timestamp() - make_interval(days => %(days)s));
+
 -- name: purge_records
--- Staged records of ended runs
+-- Staged records of spent runs
 DELETE FROM hub.sync_record WHERE ctid = ANY (ARRAY(
-    SELECT s.ctid FROM hub.sync_record s JOIN hub.integration_run r ON r.id = s.run_id
-     WHERE r.ended_at IS NOT NULL LIMIT %(batch)s));
+    SELECT ctid FROM hub.sync_record WHERE run_id = ANY(%(runs)s) LIMIT %(batch)s));
 
 -- name: purge_bodies
--- Page bodies of ended runs
+-- Page bodies of spent runs
 DELETE FROM hub.sync_body WHERE ctid = ANY (ARRAY(
-    SELECT s.ctid FROM hub.sync_body s JOIN hub.integration_run r ON r.id = s.run_id
-     WHERE r.ended_at IS NOT NULL LIMIT %(batch)s));
+    SELECT ctid FROM hub.sync_body WHERE run_id = ANY(%(runs)s) LIMIT %(batch)s));
 
 -- name: purge_pages
--- Page ledgers of runs that ended a day ago: short enough to stay small, long enough to look at
+-- Page ledgers of spent runs that ended a day ago: short enough to stay small, long enough to look at
 DELETE FROM hub.sync_page WHERE ctid = ANY (ARRAY(
     SELECT p.ctid FROM hub.sync_page p JOIN hub.integration_run r ON r.id = p.run_id
-     WHERE r.ended_at < clock_timestamp() - interval '1 day' LIMIT %(batch)s));
+     WHERE p.run_id = ANY(%(runs)s) AND r.ended_at < clock_timestamp() - interval '1 day' LIMIT %(batch)s));
 
 -- name: purge_flows
 -- OAuth flows that nobody finished or needs any more

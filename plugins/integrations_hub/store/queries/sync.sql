@@ -124,6 +124,10 @@ UPDATE hub.integration_run
 -- The page ledger in order.
 SELECT page_no, n, digest FROM hub.sync_page WHERE run_id = %(run_id)s ORDER BY page_no;
 
+-- name: last_page
+-- Number of the last page staged.
+SELECT coalesce(max(page_no), 0) AS n FROM hub.sync_page WHERE run_id = %(run_id)s;
+
 -- name: staged_since
 -- What is staged from a stamp on: the same record with the same stamp is not staged twice.
 SELECT external_id, updated_at FROM hub.sync_record WHERE run_id = %(run_id)s AND updated_at >= %(stamp)s;
@@ -210,10 +214,11 @@ UPDATE hub.integration_run
 
 -- name: quarantine
 -- A rejected record waits, without its values.
-INSERT INTO hub.quarantine (connection_id, object_key, external_id, run_id, code, reason, pointer)
-VALUES (%(connection_id)s, %(object_key)s, %(external_id)s, %(run_id)s, %(code)s, %(reason)s, %(pointer)s)
+INSERT INTO hub.quarantine (connection_id, object_key, external_id, run_id, code, reason, pointer, mapping)
+VALUES (%(connection_id)s, %(object_key)s, %(external_id)s, %(run_id)s, %(code)s, %(reason)s, %(pointer)s, %(mapping)s)
 ON CONFLICT (connection_id, object_key, external_id) DO UPDATE
    SET run_id = excluded.run_id, code = excluded.code, reason = excluded.reason, pointer = excluded.pointer,
+       mapping = excluded.mapping,
        attempts = hub.quarantine.attempts + CASE WHEN hub.quarantine.run_id <> excluded.run_id THEN 1 ELSE 0 END,
        last_seen = clock_timestamp(), resolved_at = NULL;
 

@@ -1,0 +1,72 @@
+-- What earlier runs read and is still there, for a changed mapping: no request to the provider.
+
+-- name: kept_runs
+-- The last full listing and the listings of changes since, with how many of their pages are there.
+SELECT k.run_id, k.pages, k.sources, (SELECT count(*) FROM hub.sync_page p WHERE p.run_id = k.run_id) AS found
+  FROM hub.kept_run k
+ WHERE k.connection_id = %(connection_id)s AND k.object_key = %(object_key)s
+ ORDER BY k.run_id;
+
+-- name: stage_bodies
+-- Page bodies of these runs as pages of this one, in the order in which they were read.
+INSERT INTO hub.sync_body (run_id, page_no, body)
+SELECT %(run_id)s, t.place, b.body
+  FROM (SELECT run_id, page_no, row_number() OVER (ORDER BY run_id, page_no) AS place FROM hub.sync_page WHERE run_id = ANY(%(kept)s)) AS t
+  JOIN hub.sync_body b USING (run_id, page_no);
+
+-- name: stage_records
+-- Their records: duplicates are found anew.
+INSERT INTO hub.sync_record (run_id, page_no, n, external_id, parent_id, updated_at, flag)
+SELECT %(run_id)s, t.place, r.n, r.external_id, r.parent_id, r.updated_at,
+       CASE WHEN r.flag = 'duplicate' THEN CASE WHEN r.parent_id IS NOT NULL THEN 'child' END ELSE r.flag END
+  FROM (SELECT run_id, page_no, row_number() OVER (ORDER BY run_id, page_no) AS place FROM hub.sync_page WHERE run_id = ANY(%(kept)s)) AS t
+  JOIN hub.sync_record r USING (run_id, page_no);
+
+-- name: stage_pages
+-- Their page ledger.
+INSERT INTO hub.sync_page (run_id, page_no, n, children, digest, fence)
+SELECT %(run_id)s, row_number() OVER (ORDER BY run_id, page_no), n, children, digest, %(fence)s
+  FROM hub.sync_page WHERE run_id = ANY(%(kept)s);
+
+-- name: due_count
+-- Quarantined records that another mapping rejected.
+SELECT count(*) AS n FROM hub.quarantine
+ WHERE connection_id = %(connection_id)s AND object_key = %(object_key)s AND resolved_at IS NULL AND mapping IS DISTINCT FROM %(mapping)s;
+
+-- name: due_records
+-- Quarantined records that another mapping rejected and that this run has not read: the newest version kept, if it is a root with every field.
+CREATE TEMP TABLE due ON COMMIT DROP AS
+SELECT w.*, %(after)s + dense_rank() OVER (ORDER BY w.from_run, w.from_page) AS place
+  FROM (SELECT DISTINCT ON (q.external_id) q.external_id, r.run_id AS from_run, r.page_no AS from_page, r.n, r.updated_at, r.flag, k.sources
+          FROM hub.quarantine q
+          JOIN hub.kept_run k ON k.connection_id = q.connection_id AND k.object_key = q.object_key
+          JOIN hub.sync_record r ON r.run_id = k.run_id AND r.external_id = q.external_id AND r.flag IS DISTINCT FROM 'duplicate'
+         WHERE q.connection_id = %(connection_id)s AND q.object_key = %(object_key)s AND q.resolved_at IS NULL
+           AND q.mapping IS DISTINCT FROM %(mapping)s
+           AND NOT EXISTS (SELECT 1 FROM hub.sync_record s WHERE s.run_id = %(run_id)s AND s.external_id = q.external_id)
+         ORDER BY q.external_id, r.updated_at DESC NULLS LAST, r.run_id DESC, r.page_no DESC, r.n DESC) AS w
+ WHERE w.flag IS NULL AND w.sources @> %(sources)s::text[];
+
+-- name: stage_due_bodies
+-- Their pages; what else stands in them is not staged.
+INSERT INTO hub.sync_body (run_id, page_no, body)
+SELECT DISTINCT ON (d.place) %(run_id)s, d.place, b.body FROM due d JOIN hub.sync_body b ON b.run_id = d.from_run AND b.page_no = d.from_page;
+
+-- name: stage_due_records
+-- The records themselves.
+INSERT INTO hub.sync_record (run_id, page_no, n, external_id, updated_at)
+SELECT %(run_id)s, place, n, external_id, updated_at FROM due;
+
+-- name: stage_due_pages
+-- Their page ledger: a page that holds them, not the provider's page.
+INSERT INTO hub.sync_page (run_id, page_no, n, children, digest, fence)
+SELECT %(run_id)s, place, count(*), 0, 'kept:' || from_run || ':' || from_page, %(fence)s FROM due GROUP BY place, from_run, from_page;
+
+-- name: kept_place
+-- Where the newest kept version of one record stands; without an id: of the record read last.
+SELECT r.run_id, r.page_no, r.n, r.external_id, b.body
+  FROM hub.kept_run k
+  JOIN hub.sync_record r ON r.run_id = k.run_id AND r.flag IS NULL
+  JOIN hub.sync_body b ON b.run_id = r.run_id AND b.page_no = r.page_no
+ WHERE k.connection_id = %(connection_id)s AND k.object_key = %(object_key)s AND (%(external_id)s::text IS NULL OR r.external_id = %(external_id)s)
+ ORDER BY r.run_id DESC, r.updated_at DESC NULLS LAST, r.page_no DESC, r.n DESC LIMIT 1;
