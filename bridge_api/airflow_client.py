@@ -91,6 +91,11 @@ class HttpAirflowClient:
         elif any(known.get(name) != value for name, value in body.items()):
             self._call("PATCH", f"{path}?update_mask=conn_type&update_mask=description", body)
 
+    def forget(self, conn_id: str) -> None:
+        """The row first: a pool that is in use may be refused."""
+        self._call("DELETE", f"/connections/{quote(conn_id)}", fine=(404,))
+        self._call("DELETE", f"/pools/{quote(conn_id)}", fine=(404,))
+
     def reparse(self) -> None:
         """Ask for the Hub's Dag file; a request that is pending (409) is as good as ours."""
         known = self._get(f"/dags/{HOUSEKEEPING}")

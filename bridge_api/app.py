@@ -25,6 +25,7 @@ from bridge_api.routes import (
     audit,
     capabilities,
     connect,
+    connection_test,
     connections,
     health,
     jobs,
@@ -44,6 +45,7 @@ from integrations_hub.errors import DatabaseUnavailable, DatabaseUnusable, HubEr
 from integrations_hub.store.database import Database
 from integrations_hub.store.migrate import current, head
 from integrations_hub.transport.hosts import check_base_url
+from integrations_hub.wiring import SecretResolver
 
 log = logging.getLogger(__name__)
 _AGAIN_S = 5.0
@@ -56,6 +58,7 @@ _ROUTERS = (
     audit.router,
     connections.router,
     adopt.router,
+    connection_test.router,
     connect.router,
     rules.router,
     state.router,
@@ -66,9 +69,15 @@ _ROUTERS = (
 
 
 def create_app(
-    auth: AuthBackend, airflow: ASGIApp | str, environ: Mapping[str, str] | None = None
+    auth: AuthBackend,
+    airflow: ASGIApp | str,
+    environ: Mapping[str, str] | None = None,
+    *,
+    resolve: SecretResolver | None = None,
 ) -> FastAPI:
     """The app to mount at /hub. `airflow`: the api-server's ASGI app in this process, or its base URL.
+
+    `resolve` reads a connection's secret_ref; None where there is no Airflow to ask.
 
     Never raises for a missing key or database: then the routes answer with the problem.
     """
@@ -92,6 +101,7 @@ def create_app(
         airflow_for=transport.client_for,
         pool=pool,
         keys=KeyGate(pool, settings.environ),
+        resolve=resolve,
     )
     for router in _ROUTERS:
         app.include_router(router)

@@ -17,6 +17,7 @@ from integrations_hub import admin_wiring
 from integrations_hub.admin.rules import Actor
 from integrations_hub.admin_wiring import AdminServices, AuthClients
 from integrations_hub.ports.airflow import AirflowClient
+from integrations_hub.wiring import SecretResolver
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Bridge:
     airflow_for: Callable[[Request], AirflowClient]
     pool: DatabasePool = field(repr=False)
     keys: KeyGate = field(repr=False)
+    resolve: SecretResolver | None = None
 
 
 def bridge(request: Request) -> Bridge:
@@ -52,7 +54,9 @@ async def services(
     """The admin services on a database session of this request."""
     own = bridge(request)
     with own.pool.borrow() as database:
-        yield admin_wiring.admin(database, own.settings.environ, auth_client=clients)
+        yield admin_wiring.admin(
+            database, own.settings.environ, auth_client=clients, resolve=own.resolve
+        )
 
 
 def actor(request: Request, client: Annotated[AirflowClient, Depends(airflow)]) -> Actor:

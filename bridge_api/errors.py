@@ -33,6 +33,7 @@ from integrations_hub.errors import (
     SecretKeyDropped,
     SecretKeyMissing,
     StagingLost,
+    TooOften,
     TransientError,
 )
 
@@ -45,6 +46,7 @@ STATUSES: dict[type[HubError], int] = {
     AuthorizationNeeded: 409,
     FlowRejected: 400,
     TransientError: 503,
+    TooOften: 429,
     ProviderContractError: 502,
     RunRefused: 409,
     LeaseHeld: 423,

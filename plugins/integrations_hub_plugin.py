@@ -21,6 +21,7 @@ class IntegrationsHubPlugin(AirflowPlugin):
         """The bridge behind Airflow's own sign-in, speaking to Airflow in this process."""
         from bridge_api.app import create_app
         from integrations_hub.orchestration.api_server import EmbeddedAuth, root_app
+        from integrations_hub.orchestration.secret_ref import resolve
 
-        app = create_app(EmbeddedAuth(), root_app)
+        app = create_app(EmbeddedAuth(), root_app, resolve=resolve)
         return [{"app": app, "url_prefix": "/hub", "name": "Integrations Hub"}]

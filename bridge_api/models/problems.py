@@ -39,6 +39,7 @@ _MEANINGS = {
     415: "The body is not JSON",
     422: "The request does not fit; `problems` says where",
     423: "Another run holds the lease",
+    429: "More often than the Hub answers; Retry-After says when",
     502: "The provider or Airflow answered what it never should",
     503: "Not now: no secret key, no database, no Airflow, or integrations are off",
 }

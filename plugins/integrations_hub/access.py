@@ -14,10 +14,10 @@ import threading
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from integrations_hub.domain.connection import ADOPT, LOCKED, Connection, ServedConnection
-from integrations_hub.errors import ConfigurationError
+from integrations_hub.errors import ConfigurationError, Disconnected
 from integrations_hub.failpoints import hit
 from integrations_hub.ports.credentials import Sealed, Spool, TokenStore, Vault
 from integrations_hub.ports.outside import Clock
@@ -211,7 +211,8 @@ class Broker:
             because = "it holds no tokens"
         if because is None:
             return None
-        return _served(connection, "refused", reason=because, hint=_hint(connection))
+        refused = _served(connection, "refused", reason=because, hint=_hint(connection))
+        return replace(refused, code=Disconnected.default_code) if connection.withdrawn else refused
 
 
 def _hint(connection: Connection) -> str:

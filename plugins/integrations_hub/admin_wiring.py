@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from integrations_hub import wiring
+from integrations_hub.admin import maintenance
 from integrations_hub.admin.adoption import Adoption, lock_foreign
 from integrations_hub.admin.app_connect import AppConnects
 from integrations_hub.admin.changes import Changes
+from integrations_hub.admin.connection_test import ConnectionTest
 from integrations_hub.admin.connections import Connections
 from integrations_hub.admin.consent import Consents
 from integrations_hub.admin.forecast import Forecasts
 from integrations_hub.admin.granted import Granted
+from integrations_hub.admin.lifecycle import Lifecycle
 from integrations_hub.admin.mappings import Mappings
 from integrations_hub.admin.oauth_state import StateSeal
 from integrations_hub.admin.plans import Plans
@@ -31,12 +34,14 @@ from integrations_hub.ports.records import (
     LocalProjectStore,
     QuarantineStore,
 )
+from integrations_hub.reach_wiring import reach
 from integrations_hub.store.audit import PostgresAuditStore
 from integrations_hub.store.budget import BudgetStore, effective_limits
 from integrations_hub.store.changes import PostgresChangeStore
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
 from integrations_hub.store.heartbeats import PostgresHeartbeatStore
+from integrations_hub.store.lifecycle import PostgresLifecycleStore
 from integrations_hub.store.oauth_flows import PostgresOAuthFlowStore
 from integrations_hub.store.plans import PostgresPlanStore
 from integrations_hub.store.projects import PostgresProjectStore
@@ -55,6 +60,7 @@ from integrations_hub.transport.hosts import HostGuard
 from integrations_hub.transport.oauth import pkce_pair
 from integrations_hub.vault.keyring import Keyring
 from integrations_hub.vault.state_dir import instance_id
+from integrations_hub.wiring import SecretResolver
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class AdminServices:
     registry: Registry
     connections: Connections
     adoption: Adoption
+    connection_test: ConnectionTest
+    lifecycle: Lifecycle
     rules: Rules
     runs: Runs
     states: States
@@ -87,6 +95,7 @@ def admin(
     *,
     auth_client: AuthClients | None = None,
     clock: Clock | None = None,
+    resolve: SecretResolver | None = None,
 ) -> AdminServices:
     """Services for one request: a Database belongs to one thread at a time."""
     registry = wiring.registry()
@@ -139,10 +148,34 @@ def admin(
         )
 
     asked = Runs(runs, rules, is_enabled(environ))
+
+    def client_of(connection: Connection) -> AuthClient:
+        provider = registry.get_provider(connection.provider_key)
+        if auth_client is not None:
+            return auth_client(provider)
+        return wiring.auth_client(provider, wiring.app_environ(connection, environ, resolve))
+
+    def open_() -> bool:
+        return maintenance.reason(environ) is None
+
+    lifecycle = PostgresLifecycleStore(database)
     return AdminServices(
         registry=registry,
         connections=connections,
         adoption=Adoption(connections, PostgresInstanceLock(database), instance_id(environ)),
+        connection_test=ConnectionTest(
+            store=lifecycle,
+            connections=connections,
+            reach=reach(database, environ, metered=open_, clock=clock, resolve=resolve),
+            may_remember=open_,
+        ),
+        lifecycle=Lifecycle(
+            store=lifecycle,
+            connections=connections,
+            audit=PostgresAuditStore(database),
+            vault=lambda: wiring.keyring(environ),
+            auth_client=client_of,
+        ),
         rules=rules,
         runs=asked,
         states=States(

@@ -67,6 +67,13 @@ class MappingInvalid(RuleInvalid):
     default_hint = "Correct the mapping at the pointers named, then save again."
 
 
+class ConnectionInvalid(RuleInvalid):
+    """A connection's own values do not fit its provider. `problems` as in RuleInvalid."""
+
+    default_code = "CONNECTION_INVALID"
+    default_hint = "Correct the values at the pointers named, then save again."
+
+
 class SettingInvalid(ConfigurationError):
     """An environment setting is missing or unusable."""
 
@@ -151,6 +158,13 @@ class GrantRejected(AuthorizationNeeded):
     default_code = "GRANT_REJECTED"
 
 
+class Disconnected(AuthorizationNeeded):
+    """The connection was disabled, disconnected or deleted while somebody used it."""
+
+    default_code = "DISCONNECTED"
+    default_hint = "Open the Hub and enable or reconnect it, then start the run again."
+
+
 class FlowRejected(AuthorizationNeeded):
     """An OAuth callback that cannot be accepted (forged, expired, replayed, other actor or browser)."""
 
@@ -184,6 +198,13 @@ class OutcomeUnknown(ProviderUnreachable):
 
 class RateLimited(TransientError):
     default_code = "RATE_LIMITED"
+
+
+class TooOften(TransientError):
+    """A person or a script asks more often than the Hub answers."""
+
+    default_code = "TOO_OFTEN"
+    default_hint = "Wait as long as Retry-After says."
 
 
 class TokenNotReady(TransientError):

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -186,8 +186,11 @@ class Refresh:
         spooled = False
         while True:
             try:
-                # False: overtaken by a reconnect, or our own lost commit; what is stored is newer
-                tokens.save_refreshed(self.claim, pair, expires_in_s=left_s(pair, self.clock))
+                # False: overtaken by a reconnect or a disconnect, or our own lost commit
+                if not tokens.save_refreshed(
+                    self.claim, pair, expires_in_s=left_s(pair, self.clock)
+                ):
+                    self._give_back(tokens, pair)
             except Exception as error:  # noqa: BLE001 - whatever the database says, the pair must live
                 spooled = spooled or self._spooled(pair, error)
                 if self.clock.monotonic() >= end:
@@ -203,6 +206,19 @@ class Refresh:
                 if spooled:
                     self.spool.drop(self.claim)
                 return True
+
+    def _give_back(self, tokens: TokenStore, pair: NewPair) -> None:
+        """Nobody keeps the pair of a connection that was disconnected meanwhile: it must not live on.
+
+        With a stored pair it was a reconnect, or our own commit: then nothing is revoked.
+        """
+        if tokens.read(self.claim.connection_id)[1] is not None:
+            return
+        _log.info("token_given_back connection_id=%s", self.claim.connection_id)
+        purpose = purpose_of(self.claim.connection_id)
+        new = json.loads(self.vault.open(pair.tokens, purpose=purpose))
+        with suppress(HubError):  # the disconnect has told what to do at the provider
+            self.client.revoke(new["refresh_token"] or new["access_token"])
 
     def _spooled(self, pair: NewPair, error: Exception) -> bool:
         _log.error(

@@ -25,7 +25,7 @@ from integrations_hub.domain.credentials import ClientCredentials
 from integrations_hub.domain.run import Run, RunRequest
 from integrations_hub.errors import SettingInvalid
 from integrations_hub.ports.credentials import TokenStore
-from integrations_hub.ports.outside import Clock, HttpClient
+from integrations_hub.ports.outside import Budget, Clock, HttpClient
 from integrations_hub.ports.provider import AuthClient, ObjectClient, Refresher
 from integrations_hub.ports.sync import ConnectionLookup
 from integrations_hub.store.budget import BudgetStore
@@ -106,14 +106,49 @@ def object_client(provider: Provider, obj: ObjectMeta, http: HttpClient) -> Obje
     return cast("ObjectClient", module.build(provider, obj, http))
 
 
-def broker(database: Database, environ: Mapping[str, str], clock: Clock | None = None) -> Broker:
+SecretResolver = Callable[[str], "tuple[str, str]"]
+"""`airflow:<conn_id>` -> (client id, client secret); only Airflow's own processes have one."""
+
+
+def app_environ(
+    connection: Connection, environ: Mapping[str, str], resolve: SecretResolver | None
+) -> Mapping[str, str]:
+    """The environment with the app's id and secret from where the connection's secret_ref says.
+
+    Raises SettingInvalid in a process without Airflow.
+    """
+    if connection.secret_ref is None:
+        return environ
+    if resolve is None:
+        raise SettingInvalid(
+            f"{connection.key} keeps its app's secret in {connection.secret_ref}, which only Airflow's "
+            "api-server can read; this process runs without Airflow.",
+            hint="Use the Hub that Airflow's api-server serves at /hub.",
+            code="SECRET_REF_NEEDS_AIRFLOW",
+        )
+    client_id, client_secret = resolve(connection.secret_ref)
+    prefix = registry().get_provider(connection.provider_key).oauth.env_prefix
+    return {
+        **environ,
+        f"{prefix}_CLIENT_ID": client_id,
+        f"{prefix}_CLIENT_SECRET": client_secret,
+    }
+
+
+def broker(
+    database: Database,
+    environ: Mapping[str, str],
+    clock: Clock | None = None,
+    *,
+    resolve: SecretResolver | None = None,
+) -> Broker:
     """The token broker: only where the secret key is (api-server, bridge, CLI)."""
 
     def client_of(connection: Connection) -> Refresher:
         provider = registry().get_provider(connection.provider_key)
         if connection.flow == "client_credentials":
             return StoredCredentials(lambda own: auth_client_for(provider, own, environ))
-        return auth_client(provider, environ)
+        return auth_client(provider, app_environ(connection, environ, resolve))
 
     def facts_of(connection: Connection) -> RefreshFacts:
         facts = registry().get_provider(connection.provider_key).oauth
@@ -159,25 +194,27 @@ def provider_http(
     request_id: str,
     clock: Clock | None = None,
     environ: Mapping[str, str],
+    budget: Budget | None = None,
 ) -> ProviderHttp:
-    """Authorised HTTP for one connection, within the shared budget.
+    """Authorised HTTP for one connection, within the shared budget unless another one is given.
 
     `lookup` asks for the served connection (again), `reject` notes a token version that got a 401.
     """
     provider = registry().get_provider(connection.provider_key)
     clock = clock or SystemClock()
-    throttle = Throttle(
+    budget = budget or Throttle(
         BudgetStore(database), provider_key=provider.key, connection_id=connection.id, clock=clock
     )
     return ProviderHttp(
         provider=provider,
         lookup=lookup,
         reject=reject,
-        budget=throttle,
+        budget=budget,
         clock=clock,
         heartbeat=heartbeat,
         request_id=request_id,
         environ=environ,
+        own_headers=connection.headers,
     )
 
 

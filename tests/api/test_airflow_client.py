@@ -266,3 +266,9 @@ def test_a_crowd_does_not_wait_for_itself(bridge: BridgeKit) -> None:
     bridge.app.dependency_overrides[airflow_dependency] = target.client_for
     answers = bridge.calls(*[("GET", "/api/integrations/health", None, None, {})] * 60)
     assert {answer.json()["airflow"]["ok"] for answer in answers} == {True}
+
+
+def test_a_connection_is_forgotten_row_first_and_twice_is_no_error() -> None:
+    airflow = Airflow(**{"DELETE /connections/hub_bqe_acme": (204, None)})
+    airflow.client().forget("hub_bqe_acme")
+    assert airflow.names() == ["DELETE /connections/hub_bqe_acme", "DELETE /pools/hub_bqe_acme"]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from integrations_hub import wiring
+from integrations_hub.catalog.metadata import RequiredHeader
+from integrations_hub.catalog.registry import Registry
 from integrations_hub.errors import TransientError
 from tests.kit.bridge import API, BridgeKit
 
@@ -83,3 +88,89 @@ def test_a_connection_says_what_to_do(
 def test_an_unknown_connection_is_not_found(bridge: BridgeKit) -> None:
     assert bridge.call("GET", f"{API}/connections/nobody").status_code == 404
     assert bridge.call("GET", f"{API}/connections/..%2f..").status_code in (404, 422)
+
+
+@pytest.mark.parametrize(
+    ("columns", "state", "action", "words"),
+    [
+        ("auth_state = 'needs_reauth', needs_reauth = true, reauth_reason = 'unreachable', "
+         "degraded_since = '2026-11-20 08:00+00'", "needs_reauth", "test",
+         ["since 2026-11-20 08:00", "Admin attention needed"]),
+        ("is_active = false, auth_state = 'new', disconnected_at = now()", "disconnected", "reconnect", ["kept"]),
+    ],
+)  # fmt: skip
+def test_an_outage_and_a_disconnect_have_words_of_their_own(
+    connected: BridgeKit, columns: str, state: str, action: str, words: list[str]
+) -> None:
+    connected.database.execute(f"UPDATE hub.integration_connection SET {columns}")
+    found = connected.call("GET", f"{API}/connections/acme").json()
+    assert (found["state"], found["next_action"]) == (state, action)
+    assert found["since"]
+    assert [word for word in words if word not in found["reason"]] == []
+
+
+def test_only_what_is_given_changes(connected: BridgeKit) -> None:
+    body = {"label": "Acme Ltd", "limits": {"requestsPerMinute": 30, "burst": 2}}
+    changed = connected.call("PATCH", f"{API}/connections/acme", body).json()
+    assert (changed["label"], changed["limits"]) == ("Acme Ltd", body["limits"])
+    changed = connected.call(
+        "PATCH", f"{API}/connections/acme", {"limits": {"burst": None}, "secret_ref": "airflow:site_app"}
+    ).json()  # fmt: skip
+    assert (changed["label"], changed["limits"]) == ("Acme Ltd", {"requestsPerMinute": 30})
+    assert changed["secret_ref"] == "airflow:site_app"
+    changed = connected.call("PATCH", f"{API}/connections/acme", {"secret_ref": ""}).json()
+    assert (changed["secret_ref"], changed["state"]) == (None, "connected")
+    entries = connected.database.rows(
+        "SELECT detail FROM hub.audit_log WHERE action = 'connection.changed' ORDER BY seq"
+    )
+    assert [entry["detail"] for entry in entries] == [
+        body,
+        {"limits": {"requestsPerMinute": 30}, "secret_ref": "airflow:site_app"},
+        {"secret_ref": ""},
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"limits": {"requestsPerMinute": 0}}, {"limits": {"perMinute": 1}}, {"label": ""},
+        {"secret_ref": "vault:x"}, {"secret_ref": "airflow:hub_bqe_acme"}, {"secret_ref": "airflow:a b"},
+        {"access_token": "t"}, {"environment": "production"},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_set_is_refused(connected: BridgeKit, body: dict[str, object]) -> None:
+    answer = connected.call("PATCH", f"{API}/connections/acme", body)
+    assert answer.status_code == 422
+    assert answer.json()["code"] in ("REQUEST_INVALID", "CONNECTION_INVALID")
+    assert answer.json()["problems"]
+    assert "connection.changed" not in str(connected.audit())
+
+
+def test_a_header_nobody_asked_for_is_named(bridge: BridgeKit) -> None:
+    answer = bridge.call("POST", f"{API}/connections", {**BODY, "headers": {"X-Tenant": "t-1"}})
+    assert (answer.status_code, answer.json()["code"]) == (422, "CONNECTION_INVALID")
+    assert answer.json()["problems"][0]["pointer"] == "/headers/X-Tenant"
+    assert "t-1" not in answer.text
+
+
+@pytest.mark.parametrize("value", [None, "", "   ", "a\r\nX-Evil: 1", "é"])
+def test_a_header_the_provider_wants_must_be_usable(
+    bridge: BridgeKit, monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    wants_tenant(monkeypatch)
+    headers = {} if value is None else {"X-Tenant": value}
+    answer = bridge.call("POST", f"{API}/connections", {**BODY, "headers": headers})
+    assert (answer.status_code, answer.json()["problems"]) == (
+        422,
+        [{"pointer": "/headers/X-Tenant", "message": "Tenant: one line of plain characters is needed."}],
+    )  # fmt: skip
+    made = bridge.call("POST", f"{API}/connections", {**BODY, "headers": {"X-Tenant": " t-1 "}})
+    assert made.json()["headers"] == {"X-Tenant": "t-1"}
+
+
+def wants_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The provider, wanting one header from the connection."""
+    known = wiring.registry()
+    header = RequiredHeader("X-Tenant", "Tenant", "connection", None)
+    provider = replace(known.get_provider("bqe"), required_headers=(header,))
+    monkeypatch.setattr(wiring, "registry", lambda: Registry([provider]))

@@ -10,7 +10,8 @@ from typing import Any
 from bridge_api.openapi import FILE, document
 
 _SECRET = re.compile(r"secret|token|password|verifier|cipher|authorization|code$", re.I)
-_ALLOWED = {"code", "error_code"}  # codes of errors
+# codes of errors; the name of the Airflow connection that keeps a secret
+_ALLOWED = {"code", "error_code", "secret_ref"}
 _ANONYMOUS = ("liveness", "finish_connect", "finish_connect_alias", "connect_page_file")
 
 

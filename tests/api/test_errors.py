@@ -14,7 +14,7 @@ from tests.kit.bridge import ADMIN, API, BridgeKit
 FAMILIES = {
     errors.ConfigurationError: {409, 422, 503},
     errors.AuthorizationNeeded: {409, 400},
-    errors.TransientError: {503},
+    errors.TransientError: {503, 429},
     errors.ProviderContractError: {502},
     errors.RunRefused: {409, 423, 503},
     errors.NotFound: {404},

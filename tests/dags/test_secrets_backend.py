@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from airflow._shared.secrets_masker import redact
 from airflow.sdk._shared.secrets_masker import redact as sdk_redact
+from airflow.secrets import BaseSecretsBackend
 from cryptography.fernet import Fernet
 
 from integrations_hub.domain.connection import ServedConnection
@@ -19,10 +20,12 @@ from integrations_hub.errors import (
     HubError,
     NotFound,
     SecretKeyMissing,
+    SettingInvalid,
     TokenNotReady,
 )
 from integrations_hub.orchestration.hook import ProviderHook
 from integrations_hub.orchestration.hub_database import served_connection
+from integrations_hub.orchestration.secret_ref import resolve
 from integrations_hub.orchestration.secrets_backend import HubSecretsBackend
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
@@ -179,20 +182,6 @@ def test_without_the_backend_a_task_is_told_what_to_set(monkeypatch: pytest.Monk
     assert "AIRFLOW__SECRETS__BACKEND" in served.hint
 
 
-def test_the_hook_signs_in_and_sends_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    airflow_holds(
-        monkeypatch,
-        password="tok-canary-0815-abcdef",
-        host="https://api.example.test/v1",
-        extra={"state": "ready", "token_version": 3},
-    )
-    hook = ProviderHook("hub_bqe_acme")
-    session = hook.get_conn()
-    assert session.headers["Authorization"] == "Bearer tok-canary-0815-abcdef"
-    assert not {"state", "token_version"} & set(session.headers)
-    assert hook.url_from_endpoint("project") == "https://api.example.test/v1/project"
-
-
 @pytest.mark.parametrize(
     ("conn_id", "state", "error"),
     [
@@ -206,4 +195,165 @@ def test_the_hook_says_why_it_cannot(
 ) -> None:
     airflow_holds(monkeypatch, extra={"state": state, "reason": "the reason", "hint": "Do this."})
     with pytest.raises(error, match=r"the reason|postgres_default"):
-        ProviderHook(conn_id).get_conn()
+        ProviderHook.served(conn_id)
+
+
+# --- the site's own backend, behind ours ---
+
+NEXT = "tests.dags.test_secrets_backend.SiteBackend"
+
+
+class SiteBackend(BaseSecretsBackend):
+    """A vault of the site, written before Airflow knew teams."""
+
+    def __init__(self, prefix: str = "") -> None:
+        super().__init__()
+        self.prefix = prefix
+
+    def get_conn_value(self, conn_id: str) -> str | None:  # type: ignore[override]
+        known = {"site_app": {"conn_type": "generic", "login": "id-of-the-app", "password": "site-secret-canary"},
+                 "half": {"conn_type": "generic", "login": "only-an-id"}}  # fmt: skip
+        return json.dumps(known[conn_id]) if conn_id in known else None
+
+    def get_variable(self, key: str) -> str | None:  # type: ignore[override]
+        if key == "boom":
+            raise RuntimeError("vault-token-canary")
+        return f"{self.prefix}{key}"
+
+    def get_config(self, key: str) -> str | None:
+        return f"config of {key}"
+
+
+def site(**more: str) -> HubSecretsBackend:
+    environ = {"HUB_NEXT_SECRETS_BACKEND": NEXT, **more}
+    return HubSecretsBackend(raising(AssertionError("not asked")), environ=environ)
+
+
+def test_the_sites_own_backend_answers_everything_else() -> None:
+    backend = site(HUB_NEXT_SECRETS_BACKEND_KWARGS='{"prefix": "site/"}')
+    assert backend.get_connection("site_app").password == "site-secret-canary"
+    assert backend.get_connection("unknown") is None
+    assert backend.get_variable("x") == "site/x"
+    assert backend.get_config("sql_alchemy_conn") == "config of sql_alchemy_conn"
+    with pytest.raises(RuntimeError):  # its errors are its own: Airflow knows what to do with them
+        backend.get_variable("boom")
+
+
+def test_airflow_makes_both_of_its_kind_of_connection() -> None:
+    from airflow.sdk import Connection
+
+    backend = site()
+    backend._set_connection_class(Connection)
+    assert type(backend.get_connection("site_app")) is Connection
+    hub = HubSecretsBackend(lambda p, c: READY, environ={"HUB_NEXT_SECRETS_BACKEND": NEXT})
+    hub._set_connection_class(Connection)
+    assert type(hub.get_connection("hub_bqe_acme_main")) is Connection
+
+
+def test_airflows_own_look_up_finds_the_second_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an api-server does it: [secrets] backend names ours, the environment names the next."""
+    from airflow.configuration import initialize_secrets_backends
+
+    ours = "integrations_hub.orchestration.secrets_backend.HubSecretsBackend"
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", ours)
+    monkeypatch.setenv("HUB_NEXT_SECRETS_BACKEND", NEXT)
+    first = initialize_secrets_backends()[0]
+    assert type(first) is HubSecretsBackend
+    assert first.get_connection("site_app").login == "id-of-the-app"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"HUB_NEXT_SECRETS_BACKEND": "no.such.Backend"},
+        {"HUB_NEXT_SECRETS_BACKEND": NEXT, "HUB_NEXT_SECRETS_BACKEND_KWARGS": '{"token": "kwargs-canary"}'},
+        {"HUB_NEXT_SECRETS_BACKEND": NEXT, "HUB_NEXT_SECRETS_BACKEND_KWARGS": "kwargs-canary"},
+    ],
+)  # fmt: skip
+def test_a_site_backend_that_cannot_be_made_stops_the_start(environ: dict[str, str]) -> None:
+    with pytest.raises(SettingInvalid, match="HUB_NEXT_SECRETS_BACKEND") as refused:
+        HubSecretsBackend(environ=environ)
+    assert "canary" not in f"{refused.value.message} {refused.value.hint}"
+
+
+# --- static secrets that stay there ---
+
+
+@pytest.fixture
+def search_path(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Airflow's search path with our backend and the site's behind it."""
+    import airflow.configuration
+
+    backends: list[Any] = [site()]
+    monkeypatch.setattr(airflow.configuration, "ensure_secrets_loaded", lambda: backends)
+    return backends
+
+
+def test_id_and_secret_come_from_where_the_site_keeps_them(search_path: list[Any]) -> None:
+    assert resolve("airflow:site_app") == ("id-of-the-app", "site-secret-canary")
+    assert "site-secret-canary" not in str(sdk_redact("said site-secret-canary"))
+
+
+def test_what_cannot_be_read_is_named_without_its_value(search_path: list[Any]) -> None:
+    with pytest.raises(SettingInvalid, match=r"'nobody'.*does not know"):
+        resolve("airflow:nobody")
+    with pytest.raises(SettingInvalid, match="'half' holds no login or no password"):
+        resolve("airflow:half")
+
+    def broken(conn_id: str) -> None:
+        raise RuntimeError("vault-answer-canary")
+
+    search_path.insert(0, type("Broken", (), {"get_connection": staticmethod(broken)})())
+    with pytest.raises(
+        SettingInvalid, match=r"'site_app' cannot be read \(RuntimeError\)"
+    ) as error:
+        resolve("airflow:site_app")
+    assert "canary" not in f"{error.value.message} {error.value.hint}"
+
+
+def test_the_broker_uses_it_and_copies_it_nowhere(
+    database: Database, database_url: str, search_path: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refresh at a scripted identity server: the form carries the site's secret, no table does."""
+    from integrations_hub import wiring
+    from integrations_hub.ports.outside import HttpResponse
+    from integrations_hub.ports.records import ConnectionValues
+    from integrations_hub.refresh import seal_pair
+    from integrations_hub.store.tokens import PostgresTokenStore
+
+    forms: list[dict[str, str]] = []
+
+    class Poster:
+        def __init__(self, **_: Any) -> None: ...
+
+        def post_form(self, url: str, form: dict[str, str], **_: Any) -> HttpResponse:
+            forms.append(dict(form))
+            body = {"access_token": "new-access", "refresh_token": "r2", "expires_in": 3600}
+            return HttpResponse(200, {}, json.dumps(body).encode())
+
+    monkeypatch.setattr(wiring, "RequestsFormPoster", Poster)
+    environ = {
+        "INTEGRATIONS_SECRET_KEY": Fernet.generate_key().decode(),
+        "HUB_DATABASE_URL": database_url,
+    }
+    made = PostgresConnectionStore(database).create(
+        provider_key="bqe", key="acme", label="Acme", environment="production", actor="ada", request_id=None,
+        values=ConnectionValues(secret_ref="airflow:site_app"),
+    )  # fmt: skip
+    PostgresTokenStore(database).save_connected(
+        made.id, seal_pair(wiring.keyring(environ), made.id, access="a", refresh="r"), expires_in_s=1,
+        api_base_url="https://api.bqecore.com/api", company_id="c", actor="ada", request_id=None,
+    )  # fmt: skip
+    served = wiring.broker(database, environ, resolve=resolve).serve(made.id)
+    assert (served.state, served.access_token) == ("ready", "new-access")
+    assert (forms[0]["client_id"], forms[0]["client_secret"]) == (
+        "id-of-the-app",
+        "site-secret-canary",
+    )
+    tables = database.rows("SELECT tablename AS name FROM pg_tables WHERE schemaname = 'hub'")
+    held = "".join(str(database.rows(f"SELECT * FROM hub.{table['name']}")) for table in tables)
+    assert "airflow:site_app" in held
+    assert "site-secret-canary" not in held
+    database.execute("UPDATE hub.integration_connection SET token_expires_at = now()")
+    alone = wiring.broker(database, environ).serve(made.id)
+    assert (alone.state, "only Airflow's api-server can read" in alone.reason) == ("refused", True)

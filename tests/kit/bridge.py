@@ -81,6 +81,11 @@ class FakeAirflow:
         self._ask(f"connection {conn_id}")
         self.connections[conn_id] = {"conn_type": conn_type, "description": description}
 
+    def forget(self, conn_id: str) -> None:
+        self._ask(f"forget {conn_id}")
+        self.connections.pop(conn_id, None)
+        self.pools.pop(conn_id, None)
+
     def reparse(self) -> None:
         self._ask("reparse")
 
@@ -126,6 +131,7 @@ class FakeIdentity:
 
     def __init__(self) -> None:
         self.exchanges: list[dict[str, str]] = []
+        self.revoked: list[str] = []
         self.error: Exception | None = None
         self.grant = TokenGrant(
             access_token="access-canary-1",
@@ -153,6 +159,12 @@ class FakeIdentity:
 
     def client_credentials(self) -> TokenGrant:
         raise AssertionError("a consent is no client credentials")
+
+    def revoke(self, token: str) -> bool:
+        if self.error is not None:
+            raise self.error
+        self.revoked.append(token)
+        return True
 
 
 class BridgeKit:

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +34,10 @@ RULE = {
 class RunningHub:
     """Connected to the sandbox, with an enabled rule for projects. `order` places one failpoint at a time."""
 
-    def __init__(self, folder: Path, *, heartbeat_s: int = 15) -> None:
+    def __init__(
+        self, folder: Path, *, heartbeat_s: int = 15, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._environ = dict(environ or {})
         self.state = State(folder / "state")
         self._order = folder / "failpoint"
         self._order.write_text("", encoding="utf-8")
@@ -71,6 +74,7 @@ class RunningHub:
             HUB_FAILPOINT=f"@{self._order}",
             AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT=str(self._heartbeat_s),
             AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL="3",
+            **self._environ,
         )
         options = StackOptions(repository(), port=0, fsync=False)
         self.stack = self._exits.enter_context(

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from integrations_hub.catalog.metadata import Provider
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection
 from integrations_hub.errors import (
     ConfigurationError,
     ConnectionAmbiguous,
+    ConnectionInvalid,
     HubError,
     NotFound,
 )
 from integrations_hub.ports.airflow import AirflowClient
-from integrations_hub.ports.records import ConnectionStore
+from integrations_hub.ports.records import NO_VALUES, ConnectionStore, ConnectionValues
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Status:
-    """How a connection stands. `state`: new | connected | degraded | needs_reauth | locked | disabled.
+    """How a connection stands.
 
-    `since`: since when it is not well, or the last good answer. `next_action`: connect | reconnect |
-    adopt | enable | wait, None when there is nothing to do.
+    `state`: new | connected | degraded | needs_reauth | locked | disconnected | disabled. `since`:
+    since when it stands so (connected: the last good answer). `next_action`: connect | reconnect |
+    adopt | enable | wait | test, None when there is nothing to do.
     """
 
     state: str
@@ -36,22 +39,51 @@ class Status:
 
 
 def status_of(connection: Connection) -> Status:
-    """The one word and the one next step that people see."""
-    if connection.is_disabled:
-        return Status("disabled", "an admin disabled it", None, "enable")
-    trouble, since = connection.trouble(), connection.degraded_since
-    if connection.is_locked:
-        return Status("locked", trouble, None, "adopt")
-    if connection.needs_reauth or connection.auth_state == "needs_reauth":
-        # nobody has refused us yet: a reconnect would not help
-        step = "wait" if connection.reauth_reason == "unreachable" else "reconnect"
-        return Status("needs_reauth", trouble or "a person must sign in again", since, step)
-    if not connection.is_active:
-        return Status("new", "it was never connected", None, "connect")
-    if trouble is not None:
-        since = since or connection.refresh_unknown_since
-        return Status("degraded", trouble, since, "wait")
+    """The one word and the one next step that people see: the first of these that fits.
+
+    What an admin decided comes before what the provider did.
+    """
+    for stands in (_disabled, _locked, _not_connected, _needs_person, _degraded):
+        status = stands(connection)
+        if status is not None:
+            return status
     return Status("connected", None, connection.last_ok_at, None)
+
+
+def _disabled(connection: Connection) -> Status | None:
+    if not connection.is_disabled:
+        return None
+    return Status("disabled", "it was disabled in the Hub", connection.disabled_at, "enable")
+
+
+def _locked(connection: Connection) -> Status | None:
+    return Status("locked", connection.trouble(), None, "adopt") if connection.is_locked else None
+
+
+def _not_connected(connection: Connection) -> Status | None:
+    if connection.is_active:
+        return None
+    if connection.disconnected_at is not None:
+        gone = "it was disconnected in the Hub; its links and history are kept"
+        return Status("disconnected", gone, connection.disconnected_at, "reconnect")
+    return Status("new", "it was never connected", None, "connect")
+
+
+def _needs_person(connection: Connection) -> Status | None:
+    if not connection.needs_reauth and connection.auth_state != "needs_reauth":
+        return None
+    # unreachable: nobody has refused us yet, and a reconnect would not help (D15)
+    step = "test" if connection.reauth_reason == "unreachable" else "reconnect"
+    reason = connection.trouble() or "a person must sign in again"
+    return Status("needs_reauth", reason, connection.degraded_since, step)
+
+
+def _degraded(connection: Connection) -> Status | None:
+    trouble = connection.trouble()
+    if trouble is None:
+        return None
+    since = connection.degraded_since or connection.refresh_unknown_since
+    return Status("degraded", trouble, since, "wait")
 
 
 @dataclass(frozen=True)
@@ -72,10 +104,12 @@ class Connections:
         actor: str,
         request_id: str | None,
         airflow: AirflowClient,
+        values: ConnectionValues = NO_VALUES,
     ) -> Connection:
         """A connection that is not authorised yet, shown in Airflow when Airflow answers.
 
-        Raises ConfigurationError for an environment the provider does not have.
+        Raises ConfigurationError for an environment the provider does not have, ConnectionInvalid
+        for headers that do not fit the provider.
         """
         provider = self.registry.get_provider(provider_key)
         if environment not in provider.base_url_variants:
@@ -85,6 +119,8 @@ class Connections:
                 hint=f"Choose one of: {known}.",
                 code="ENVIRONMENT_UNKNOWN",
             )
+        headers = check_headers(provider, values.headers or {})
+        _check_secret_ref(values.secret_ref)
         made = self.store.create(
             provider_key=provider_key,
             key=key,
@@ -92,6 +128,7 @@ class Connections:
             environment=environment,
             actor=actor,
             request_id=request_id,
+            values=replace(values, headers=headers),
         )
         try:
             self.show_in_airflow(made, airflow)
@@ -99,6 +136,30 @@ class Connections:
             # enabling a rule does it again, and must not fail there
             log.warning("connection_not_shown conn_id=%s code=%s", made.conn_id, error.code)
         return made
+
+    def change(
+        self,
+        provider_key: str,
+        key: str,
+        *,
+        values: ConnectionValues,
+        actor: str,
+        request_id: str | None,
+    ) -> Connection:
+        """Only what is given changes; of limits and headers, only the names given.
+
+        Running tasks keep to new limits with their next request. Raises NotFound, ConnectionInvalid.
+        """
+        connection = self.get(provider_key, key)
+        _check_secret_ref(values.secret_ref)
+        if values.limits is not None:
+            limits = {**connection.limits, **values.limits}
+            values = replace(values, limits={k: v for k, v in limits.items() if v})
+        if values.headers is not None:
+            provider = self.registry.get_provider(provider_key)
+            headers = check_headers(provider, {**connection.headers, **values.headers})
+            values = replace(values, headers=headers)
+        return self.store.change(connection, values, actor=actor, request_id=request_id)
 
     def get(self, provider_key: str, key: str) -> Connection:
         """Raises NotFound for an unknown provider or connection."""
@@ -139,4 +200,38 @@ class Connections:
             connection.conn_id,
             conn_type=connection.provider_key,
             description=f"{label}: kept by the Integrations Hub, which serves the access token.",
+        )
+
+
+def check_headers(provider: Provider, given: Mapping[str, str]) -> dict[str, str]:
+    """Exactly the headers that the provider wants from the connection, each with a usable value.
+
+    Raises ConnectionInvalid with every problem; a value is never part of it.
+    """
+    wanted = {one.key: one for one in provider.required_headers if one.source == "connection"}
+    problems = [
+        {"pointer": f"/headers/{key}", "message": f"{provider.display_name} wants no such header."}
+        for key in given
+        if key not in wanted
+    ]
+    for key, header in wanted.items():
+        value = given.get(key, "").strip()
+        if not value or not value.isprintable() or not value.isascii():
+            said = f"{header.label}: one line of plain characters is needed."
+            problems.append({"pointer": f"/headers/{key}", "message": said})
+    if problems:
+        named = "; ".join(f"{one['pointer']}: {one['message']}" for one in problems)
+        raise ConnectionInvalid(
+            f"{provider.display_name} cannot be connected like this: {named}", problems=problems
+        )
+    return {key: given[key].strip() for key in wanted}
+
+
+def _check_secret_ref(ref: str | None) -> None:
+    """A Hub connection keeps no client secret: asking it for one would ask ourselves."""
+    if ref is not None and ref.startswith("airflow:hub_"):
+        said = "Name a connection of your own; hub_... are the Hub's."
+        raise ConnectionInvalid(
+            f"The secret cannot be kept in {ref}. {said}",
+            problems=[{"pointer": "/secret_ref", "message": said}],
         )

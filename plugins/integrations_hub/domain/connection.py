@@ -46,14 +46,30 @@ class Connection:
     is_locked: bool = False
     flow: str = "authorization_code"  # or client_credentials: how it gets its tokens
     missing_scopes: list[str] = field(default_factory=list)
+    disabled_at: datetime | None = None
+    disconnected_at: datetime | None = None
+    deleted_at: datetime | None = None
+    secret_ref: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def conn_id(self) -> str:
         """Airflow's name for it; also the pool's name."""
         return f"hub_{self.provider_key}_{self.key}"
 
+    @property
+    def withdrawn(self) -> bool:
+        """An admin took it out of use; the provider has nothing to do with it."""
+        return (
+            self.deleted_at is not None
+            or self.is_disabled
+            or (not self.is_active and self.disconnected_at is not None)
+        )
+
     def not_ready_because(self) -> str | None:
         """Why no run may use it now, as a clause; None when it is ready."""
+        if self.deleted_at is not None:
+            return "it was deleted"
         if self.is_disabled:
             return "it is disabled"
         if self.is_locked:
@@ -61,7 +77,8 @@ class Connection:
         if self.needs_reauth and self.reauth_reason == "grant_rejected":
             return self.rejected_because()
         if not self.is_active:
-            return "it was never connected"
+            gone = self.disconnected_at is not None
+            return "it was disconnected" if gone else "it was never connected"
         return None
 
     def rejected_because(self) -> str:
@@ -97,7 +114,8 @@ def _at(instant: datetime | None) -> str:
 class ServedConnection:
     """What a task gets of a connection: a short-lived access token and where to use it.
 
-    `state`: ready | refreshing (ask again in a second) | refused (`reason` and `hint` say why).
+    `state`: ready | refreshing (ask again in a second) | refused (`reason` and `hint` say why;
+    `code` is the error's code where it is not the usual AUTHORIZATION_NEEDED).
     """
 
     state: str
@@ -108,6 +126,7 @@ class ServedConnection:
     api_base_url: str = ""
     reason: str = ""
     hint: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ def served_connection(provider_key: str, connection_key: str) -> ServedConnectio
         api_base_url=found.host or "",
         reason=str(extra.get("reason") or ""),
         hint=str(extra.get("hint") or ""),
+        code=str(extra.get("code") or ""),
     )
 
 

@@ -1,12 +1,17 @@
-"""Answers Airflow's look-ups of `hub_<provider>_<connection>` in the api-server, the only process with the key."""
+"""Answers Airflow's look-ups of `hub_<provider>_<connection>` in the api-server, the only process with the key.
+
+Airflow takes one backend of the site's own only: HUB_NEXT_SECRETS_BACKEND names the one that answers all the rest.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from importlib import import_module
 from threading import Lock
 from typing import Any
 
@@ -31,23 +36,50 @@ class HubSecretsBackend(BaseSecretsBackend):
     What is wrong stands in the connection's extra: `state` (ready, refreshing, refused), `reason`, `hint`.
     """
 
-    def __init__(self, serve: Serve | None = None, answer_s: float = _ANSWER_S) -> None:
+    def __init__(
+        self,
+        serve: Serve | None = None,
+        answer_s: float = _ANSWER_S,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
         super().__init__()
+        self._next = _next_backend(environ)
         self._serve = serve or _serve
         self._answer_s = answer_s
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="hub-secrets")
         self._lock = Lock()
         self._asked: dict[str, Future[ServedConnection]] = {}
 
-    def get_connection(self, conn_id: str, team_name: str | None = None) -> Any:  # noqa: ARG002
-        """Airflow's Connection for a Hub id, None for every other (the next backend answers)."""
+    def get_connection(self, conn_id: str, team_name: str | None = None) -> Any:
+        """Airflow's Connection for a Hub id; for every other id what the next backend says."""
         names = split_conn_id(conn_id)
         if names is None:
-            return None
+            return self._ask_next("get_connection", conn_id, team_name)
         return self._as_airflow(conn_id, self._answer(conn_id, *names))
 
-    def get_variable(self, key: str, team_name: str | None = None) -> None:
-        """The Hub keeps no variables."""
+    def get_variable(self, key: str, team_name: str | None = None) -> Any:
+        """The Hub keeps no variables: what the next backend says."""
+        return self._ask_next("get_variable", key, team_name)
+
+    def get_config(self, key: str) -> Any:
+        """The Hub keeps no configuration: what the next backend says."""
+        return self._ask_next("get_config", key, None)
+
+    def _set_connection_class(self, conn_class: type) -> None:
+        """Airflow says which class it wants; the next backend makes the same."""
+        super()._set_connection_class(conn_class)
+        if self._next is not None:
+            self._next._set_connection_class(conn_class)
+
+    def _ask_next(self, look_up: str, key: str, team_name: str | None) -> Any:
+        """Its errors are its own: Airflow treats them as those of any backend.
+
+        Backends from before teams don't know `team_name`, so it is given only when there is one.
+        """
+        if self._next is None:
+            return None
+        method = getattr(self._next, look_up)
+        return method(key) if team_name is None else method(key, team_name=team_name)
 
     def _answer(self, conn_id: str, provider: str, connection: str) -> ServedConnection:
         """Ask the broker in the background; who asks meanwhile waits for the same answer."""
@@ -77,6 +109,8 @@ class HubSecretsBackend(BaseSecretsBackend):
             extra["token_version"] = served.token_version
         else:
             extra.update(reason=served.reason, hint=served.hint)
+            if served.code:
+                extra["code"] = served.code
         return self._get_connection_class()(
             conn_id=conn_id,
             conn_type=served.provider_key,
@@ -84,6 +118,25 @@ class HubSecretsBackend(BaseSecretsBackend):
             password=served.access_token or None,
             extra=extra,
         )
+
+
+def _next_backend(environ: Mapping[str, str]) -> BaseSecretsBackend | None:
+    """The site's own backend. Raises SettingInvalid: without it the site's connections would silently be gone."""
+    from integrations_hub.errors import SettingInvalid
+
+    name = environ.get("HUB_NEXT_SECRETS_BACKEND", "").strip()
+    if not name:
+        return None
+    try:
+        kwargs = json.loads(environ.get("HUB_NEXT_SECRETS_BACKEND_KWARGS") or "{}")
+        module, _, kind = name.rpartition(".")
+        made: BaseSecretsBackend = getattr(import_module(module), kind)(**kwargs)
+    except Exception as error:  # noqa: BLE001 - its text may quote kwargs, where a vault's token stands
+        raise SettingInvalid(
+            f"HUB_NEXT_SECRETS_BACKEND names {name!r}, which cannot be used ({type(error).__name__}).",
+            hint="Give the class as module.Class, and its arguments as a JSON object in HUB_NEXT_SECRETS_BACKEND_KWARGS.",
+        ) from None
+    return made
 
 
 def _could_not(error: Exception, provider: str, connection: str) -> ServedConnection:
@@ -101,6 +154,7 @@ def _could_not(error: Exception, provider: str, connection: str) -> ServedConnec
 def _serve(provider: str, connection: str) -> ServedConnection:
     from integrations_hub import wiring
     from integrations_hub.errors import SettingInvalid
+    from integrations_hub.orchestration.secret_ref import resolve
     from integrations_hub.store.connections import PostgresConnectionStore
     from integrations_hub.store.database import Database
 
@@ -113,6 +167,8 @@ def _serve(provider: str, connection: str) -> ServedConnection:
     database = Database.from_url(url, connect_timeout_s=_CONNECT_S)
     try:
         found = PostgresConnectionStore(database).get(provider, connection)
-        return wiring.broker(database, os.environ).serve(found.id, wait_s=_BROKER_S)
+        return wiring.broker(database, os.environ, resolve=resolve).serve(
+            found.id, wait_s=_BROKER_S
+        )
     finally:
         database.close()

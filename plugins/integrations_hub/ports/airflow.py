@@ -20,6 +20,9 @@ class AirflowClient(Protocol):
     def upsert_connection(self, conn_id: str, *, conn_type: str, description: str) -> None:
         """The row without any secret that shows a Hub connection in Airflow's list."""
 
+    def forget(self, conn_id: str) -> None:
+        """Take a connection's row and its pool away; no error when they are gone."""
+
     def reparse(self) -> None:
         """Ask for a parse of the Hub's Dag file now."""
 

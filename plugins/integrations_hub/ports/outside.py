@@ -38,6 +38,16 @@ class HttpClient(Protocol):
         """`absent_ok`: 404 and 410 come back as well, for a look-up by id."""
 
 
+class Network(Protocol):
+    """Whether hosts can be reached; sends nothing to them."""
+
+    def resolve(self, url: str) -> list[str]:
+        """Addresses. Raises ProviderUnreachable."""
+
+    def connect(self, url: str) -> datetime | None:
+        """The end of the certificate, None for plain http. Raises ProviderUnreachable."""
+
+
 class FormPoster(Protocol):
     """Unauthorised form POST to an identity server; never retried unless provably unsent."""
 

@@ -14,6 +14,12 @@ class Refresher(Protocol):
     def refresh(self, refresh_token: str) -> TokenGrant:
         """One attempt, never repeated after an unknown outcome. Raises as AuthClient.exchange."""
 
+    def revoke(self, token: str) -> bool:
+        """End the grant behind a refresh token (or one access token); False: there is no way to.
+
+        A token that is dead already is no error. Raises as AuthClient.exchange.
+        """
+
 
 class AuthClient(Refresher, Protocol):
     """providers/<key>/auth.py: `build(provider, poster, client_id, client_secret, environ)`."""

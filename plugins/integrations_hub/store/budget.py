@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from integrations_hub.catalog.metadata import RateLimits
-from integrations_hub.errors import SettingInvalid
+from integrations_hub.errors import Disconnected, HubError, SettingInvalid
 from integrations_hub.ports.outside import BudgetSlot
 from integrations_hub.store.database import Database
 from integrations_hub.store.statements import load
@@ -32,8 +32,9 @@ class BudgetStore:
     ) -> BudgetSlot:
         """Reserve the next slot and a place in flight in one round trip.
 
-        Limits are read here, so a change counts with the next request. Raises SettingInvalid when
-        the provider's limits were never published.
+        Limits are read here, so a change counts with the next request; so does switching the
+        connection off. Raises Disconnected then, SettingInvalid when the provider's limits were
+        never published.
         """
         values = _keys(provider_key, connection_id) | {
             "token": token,
@@ -43,12 +44,20 @@ class BudgetStore:
         }
         rows = self._database.batch(_q.acquire, values)
         if not rows:
-            raise SettingInvalid(
-                f"No rate limits are in force for {provider_key}.",
-                hint="Start the api-server with the bridge in it: it publishes the limits.",
-                code="LIMITS_UNPUBLISHED",
-            )
+            raise self._no_slot(provider_key, connection_id)
         return BudgetSlot(granted=rows[0]["granted"], wait_s=rows[0]["wait_s"])
+
+    def _no_slot(self, provider_key: str, connection_id: int) -> HubError:
+        row = self._database.row(_q.withdrawn, {"connection_id": connection_id})
+        if row is not None and row["how"] is not None:
+            return Disconnected(
+                f"The connection {row['key']} was {row['how']} while it was in use."
+            )
+        return SettingInvalid(
+            f"No rate limits are in force for {provider_key}.",
+            hint="Start the api-server with the bridge in it: it publishes the limits.",
+            code="LIMITS_UNPUBLISHED",
+        )
 
     def release(self, token: str) -> None:
         """Free the place."""

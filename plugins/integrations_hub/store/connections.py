@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.listing import FilterProbe
 from integrations_hub.errors import ConflictingChange, NotFound
+from integrations_hub.ports.records import NO_VALUES, ConnectionValues
 from integrations_hub.store.audit import record
 from integrations_hub.store.database import Database, Row
 from integrations_hub.store.statements import load
@@ -33,32 +34,67 @@ class PostgresConnectionStore:
         environment: str,
         actor: str,
         request_id: str | None,
+        values: ConnectionValues = NO_VALUES,
     ) -> Connection:
-        """A connection that nobody authorised yet. Raises ConflictingChange when the key is taken."""
-        values = {
+        """A connection that nobody authorised yet.
+
+        Raises ConflictingChange when the key is taken, or was: a key is never given twice.
+        """
+        row_values = {
             "provider_key": provider_key,
             "key": key,
             "label": label,
             "environment": environment,
+            "limits": Jsonb(values.limits or {}),
+            "headers": Jsonb(values.headers or {}),
+            "secret_ref": values.secret_ref,
         }
         try:
             with self._database.transaction() as tx:
-                row = tx.execute(_q.create, values).fetchone()
+                row = tx.execute(_q.create, row_values).fetchone()
                 record(
                     tx,
                     actor=actor,
                     action="connection.created",
                     target=f"connection:{provider_key}:{key}",
-                    detail={"label": label, "environment": environment},
+                    detail={"label": label, "environment": environment} | values.told(),
                     request_id=request_id,
                 )
         except psycopg.errors.UniqueViolation as error:
-            raise ConflictingChange(
-                f"There is already a connection {key!r} at {provider_key}.",
-                hint="Use that connection, or choose another key.",
-                code="CONNECTION_EXISTS",
-            ) from error
+            raise self._taken(provider_key, key) from error
         return _connection(row, key)
+
+    def change(
+        self,
+        connection: Connection,
+        values: ConnectionValues,
+        *,
+        actor: str,
+        request_id: str | None,
+    ) -> Connection:
+        """Label, limits, headers, secret_ref: only what is given changes. Raises NotFound."""
+        with self._database.transaction() as tx:
+            row = tx.execute(
+                _q.change,
+                {
+                    "connection_id": connection.id,
+                    "label": values.label,
+                    "limits": None if values.limits is None else Jsonb(values.limits),
+                    "headers": None if values.headers is None else Jsonb(values.headers),
+                    "set_secret_ref": values.secret_ref is not None,
+                    "secret_ref": values.secret_ref or None,
+                },
+            ).fetchone()
+            changed = _connection(row, f"{connection.key!r} at {connection.provider_key}")
+            record(
+                tx,
+                actor=actor,
+                action="connection.changed",
+                target=f"connection:{connection.provider_key}:{connection.key}",
+                detail=values.told(),
+                request_id=request_id,
+            )
+        return changed
 
     def get(self, provider_key: str, key: str) -> Connection:
         """Raises NotFound."""
@@ -85,6 +121,22 @@ class PostgresConnectionStore:
                 "object_key": object_key,
                 "probe": Jsonb(asdict(probe)),
             },
+        )
+
+    def _taken(self, provider_key: str, key: str) -> ConflictingChange:
+        names = {"provider_key": provider_key, "key": key}
+        deleted = self._database.row(_q.deleted_at, names)
+        if deleted is not None:
+            return ConflictingChange(
+                f"The connection {key!r} at {provider_key} was deleted on "
+                f"{deleted['deleted_at']:%Y-%m-%d}; its runs, its Dag and the audit keep that name.",
+                hint="Choose another key.",
+                code="CONNECTION_KEY_SPENT",
+            )
+        return ConflictingChange(
+            f"There is already a connection {key!r} at {provider_key}.",
+            hint="Use that connection, or choose another key.",
+            code="CONNECTION_EXISTS",
         )
 
 

@@ -10,7 +10,12 @@ import requests
 
 from integrations_hub.catalog.metadata import Provider
 from integrations_hub.domain.connection import ServedConnection
-from integrations_hub.errors import AuthorizationNeeded, SettingInvalid, TokenNotReady
+from integrations_hub.errors import (
+    AuthorizationNeeded,
+    Disconnected,
+    SettingInvalid,
+    TokenNotReady,
+)
 from integrations_hub.ports.outside import Budget, Clock, HttpResponse
 from integrations_hub.transport.attempts import Attempts
 from integrations_hub.transport.hosts import HostGuard
@@ -44,6 +49,7 @@ class ProviderHttp:
         heartbeat: Callable[[], None],
         request_id: str,
         environ: Mapping[str, str],
+        own_headers: Mapping[str, str] | None = None,
     ) -> None:
         self._provider = provider
         self._lookup = lookup
@@ -55,7 +61,7 @@ class ProviderHttp:
         self._environ = environ
         allowed = environ.get(f"{provider.oauth.env_prefix}_ALLOWED_HOSTS", "")
         self._hosts = HostGuard(provider.oauth.allowed_hosts, allowed)
-        self._required = required_headers(provider, environ)
+        self._required = required_headers(provider, environ, own_headers or {})
         self._verdict = Verdict(provider)
         self._served: ServedConnection | None = None
         self._sessions: list[requests.Session] = []
@@ -174,7 +180,8 @@ class ProviderHttp:
                 GUARD.hide(served.access_token)
                 return _at(served, base)
             if served.state == "refused":
-                raise AuthorizationNeeded(
+                withdrawn = served.code == Disconnected.default_code
+                raise (Disconnected if withdrawn else AuthorizationNeeded)(
                     f"The connection {served.connection_key} cannot be used: {served.reason}.",
                     hint=served.hint,
                 )
@@ -186,12 +193,17 @@ class ProviderHttp:
             pulse.sleep(_ASK_EVERY_S)
 
 
-def required_headers(provider: Provider, environ: Mapping[str, str]) -> dict[str, str]:
-    """The headers that the provider's metadata asks for. Raises SettingInvalid (HDR_MISSING)."""
+def required_headers(
+    provider: Provider, environ: Mapping[str, str], own: Mapping[str, str]
+) -> dict[str, str]:
+    """The headers that the provider's metadata asks for; `own` are the connection's values.
+
+    Raises SettingInvalid (HDR_MISSING).
+    """
     headers = {}
     for header in provider.required_headers:
         source = header.env_key if header.source == "env" else None
-        value = environ.get(source, "").strip() if source else ""
+        value = (environ.get(source, "") if source else own.get(header.key, "")).strip()
         if not value or not value.isprintable():
             raise SettingInvalid(
                 f"{provider.display_name} needs the header {header.key} ({header.label}), and "

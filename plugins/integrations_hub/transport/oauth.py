@@ -110,6 +110,17 @@ def missing_scopes(asked: str, granted: str) -> tuple[str, ...]:
     return tuple(one for one in asked.split() if one not in given) if granted else ()
 
 
+def revocation_form(token: str, *, client_id: str, client_secret: str) -> dict[str, str]:
+    """The form that ends a grant (RFC 7009); client credentials go in the body."""
+    return {"token": token, "client_id": client_id, "client_secret": client_secret}
+
+
+def accept_revocation(response: HttpResponse) -> None:
+    """200 whatever the token was. Raises as `parse_token_answer`."""
+    if response.status != 200:
+        raise _refusal(response, _document(response))
+
+
 def parse_token_answer(
     response: HttpResponse, *, endpoint_member: str | None, company_claim: str | None
 ) -> TokenGrant:

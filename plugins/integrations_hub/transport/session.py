@@ -9,6 +9,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+from integrations_hub.ports.outside import HttpResponse
 from integrations_hub.transport.retry import HubRetry
 
 TIMEOUT_S = (5.0, 30.0)  # connect, silence while reading
@@ -40,3 +41,13 @@ def set_retry(session: requests.Session, retry: Retry) -> None:
     for adapter in session.adapters.values():
         if isinstance(adapter, HTTPAdapter):
             adapter.max_retries = retry
+
+
+def as_response(answer: HttpResponse) -> requests.Response:
+    """The answer as callers of requests know it."""
+    response = requests.Response()
+    response.status_code = answer.status
+    response.headers.update(answer.headers)
+    response._content = answer.content
+    response.encoding = "utf-8"
+    return response

@@ -105,6 +105,16 @@ class StandardAuth:
         )
         return self._pinned(self._grant(form, scope))
 
+    def revoke(self, token: str) -> bool:
+        """The identity server ends the whole grant with its refresh token."""
+        if self._facts.revocation_path is None:
+            return False
+        form = oauth.revocation_form(
+            token, client_id=self._client_id, client_secret=self._client_secret
+        )
+        oauth.accept_revocation(self._post(form, self._facts.revocation_path))
+        return True
+
     def _pinned(self, grant: TokenGrant) -> TokenGrant:
         if grant.api_base_url is None:
             return grant
@@ -112,14 +122,14 @@ class StandardAuth:
 
     def _grant(self, form: dict[str, str], scope: str) -> TokenGrant:
         grant = oauth.parse_token_answer(
-            self._post(form),
+            self._post(form, self._facts.token_path),
             endpoint_member=self._facts.endpoint_from_token,
             company_claim=self._facts.company_claim,
         )
         return replace(grant, missing_scopes=oauth.missing_scopes(scope, grant.scope))
 
-    def _post(self, form: dict[str, str]) -> HttpResponse:
-        url = self._base + self._facts.token_path
+    def _post(self, form: dict[str, str], path: str) -> HttpResponse:
+        url = self._base + path
         if self._facts.client_auth == "body":
             return self._poster.post_form(url, form)
         named = ("client_id", "client_secret")

@@ -18,3 +18,7 @@ class StoredCredentials:
     def refresh(self, refresh_token: str) -> TokenGrant:
         """A new token for the same app; the answer carries no refresh token, so the old text stays."""
         return self._client_for(ClientCredentials.from_text(refresh_token)).client_credentials()
+
+    def revoke(self, token: str) -> bool:  # noqa: ARG002 - the port's signature
+        """An app's own token ends by itself; its credentials are withdrawn at the provider."""
+        return False

@@ -22,8 +22,15 @@ class Throttle:
     """
 
     def __init__(
-        self, store: BudgetRows, *, provider_key: str, connection_id: int, clock: Clock
+        self,
+        store: BudgetRows,
+        *,
+        provider_key: str,
+        connection_id: int,
+        clock: Clock,
+        max_wait_s: float = MAX_WAIT_S,
     ) -> None:
+        self._max_wait_s = max_wait_s
         self._store = store
         self._provider_key = provider_key
         self._connection_id = connection_id
@@ -31,19 +38,19 @@ class Throttle:
         self._lock = threading.Lock()
 
     def acquire(self, heartbeat: Callable[[], None]) -> str:
-        """A place in flight whose time has come. Raises RateLimited for waits above 60 s."""
+        """A place in flight whose time has come. Raises RateLimited for longer waits than allowed."""
         token = str(uuid.uuid4())
         pulse = Pulse(self._clock, heartbeat)
-        give_up = self._clock.monotonic() + MAX_WAIT_S
+        give_up = self._clock.monotonic() + self._max_wait_s
         while True:
             with self._lock:
                 slot = self._store.acquire(
-                    token, self._provider_key, self._connection_id, max_wait_s=MAX_WAIT_S
+                    token, self._provider_key, self._connection_id, max_wait_s=self._max_wait_s
                 )
             if slot.granted:
                 self._sleep_until_due(token, slot.wait_s, pulse)
                 return token
-            if slot.wait_s > MAX_WAIT_S:
+            if slot.wait_s > self._max_wait_s:
                 raise _limited(slot.wait_s)
             if self._clock.monotonic() >= give_up:
                 raise _limited(_POLL_S)
@@ -69,7 +76,7 @@ class Throttle:
         waited = 0.0
         due = False
         try:
-            while wait_s > 0 and waited + wait_s <= MAX_WAIT_S:
+            while wait_s > 0 and waited + wait_s <= self._max_wait_s:
                 waited += wait_s
                 pulse.sleep(wait_s)
                 with self._lock:
@@ -80,6 +87,20 @@ class Throttle:
                 self.release(token)
         if not due:
             raise _limited(wait_s)
+
+
+class Unmetered:
+    """Fulfils ports.Budget without rows: for the one request of a test while nothing else is sent."""
+
+    def acquire(self, heartbeat: Callable[[], None]) -> str:  # noqa: ARG002 - the port's signature
+        """At once."""
+        return ""
+
+    def release(self, token: str) -> None:
+        """Nothing was taken."""
+
+    def pause(self, seconds: float) -> None:
+        """Nobody else is asking."""
 
 
 def _limited(wait_s: float) -> RateLimited:

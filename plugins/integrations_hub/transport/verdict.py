@@ -88,7 +88,9 @@ class Verdict:
                 response.headers.get("retry-after"), response.headers.get("date")
             )
             return leaf(message, retry_after_s=_WAIT_S if told is None else told, hint=hint)
-        return leaf(message, hint=hint)
+        # a new sign-in with more scopes, not a new token, is what helps
+        code = "SCOPE_MISSING" if kind == "authorization" and response.status == 403 else ""
+        return leaf(message, hint=hint, code=code)
 
     def _kind(self, response: HttpResponse) -> tuple[str, str]:
         rule = self._rule(response)

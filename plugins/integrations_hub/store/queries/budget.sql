@@ -13,7 +13,8 @@ WITH limits AS (
            greatest(1, r.global_requests_per_minute) AS per_minute_all,
            greatest(1, r.burst) AS burst_all
       FROM hub.integration_connection c JOIN hub.rate_limit r ON r.provider_key = c.provider_key
-     WHERE c.id = %(connection_id)s
+     WHERE c.id = %(connection_id)s AND NOT c.is_disabled AND c.deleted_at IS NULL
+       AND (c.is_active OR c.disconnected_at IS NULL)
 ), state AS MATERIALIZED (
     SELECT clock_timestamp() AS now, own.next_slot AS own_next, every.next_slot AS every_next,
            greatest(own.paused_until, every.paused_until) AS paused_until,
@@ -41,6 +42,12 @@ WITH limits AS (
 SELECT free > 0 AND due <= now + make_interval(secs => %(max_wait_s)s) AS granted,
        extract(epoch FROM due - now)::float8 AS wait_s
   FROM slot;
+
+-- name: withdrawn
+-- Why a connection gets no slot: somebody switched it off while it was used.
+SELECT key, CASE WHEN deleted_at IS NOT NULL THEN 'deleted' WHEN is_disabled THEN 'disabled'
+                 WHEN NOT is_active AND disconnected_at IS NOT NULL THEN 'disconnected' END AS how
+  FROM hub.integration_connection WHERE id = %(connection_id)s;
 
 -- name: release
 -- Give a place in flight back.

@@ -51,7 +51,7 @@ UPDATE hub.integration_connection
        auth_state = 'connected', degraded_since = NULL, auth_code = NULL, auth_detail = NULL,
        last_ok_at = clock_timestamp(), needs_reauth = false, reauth_reason = NULL,
        instance_id = coalesce(%(instance_id)s, instance_id), is_locked = false, updated_at = clock_timestamp()
- WHERE id = %(connection_id)s
+ WHERE id = %(connection_id)s AND deleted_at IS NULL
 RETURNING *;
 
 -- name: company_of

@@ -1,6 +1,7 @@
-"""Reserved: lifecycle.
+"""Life of a connection: disabled, disconnected and deleted since when, secret_ref, its own headers.
 
-A downgrade loses nothing.
+A downgrade loses these instants, secret_ref and the headers; a deleted connection then shows again,
+as one that was never connected.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """New columns of the connection."""
     sql_files.run(__file__)
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    """Take them away; data loss: see above."""
     sql_files.run(__file__, down=True)
