@@ -32,7 +32,7 @@ JobState = Literal[
 ChangeAction = Literal[
     "create", "update", "link", "inactivate", "revive", "out_of_scope", "review", "skip"
 ]
-Mode = Literal["scheduled", "full", "window", "resync", "sweep", "match_snapshot", "remap"]
+Mode = Literal["scheduled", "full", "window", "resync", "sweep", "remap"]
 
 
 class RunNow(BaseModel):

@@ -185,16 +185,10 @@ def end(kit: BridgeKit, job_id: int, state: str) -> None:
     )
 
 
-@pytest.mark.parametrize("mode", ["resync", "sweep", "match_snapshot", "full"])
+@pytest.mark.parametrize("mode", ["resync", "sweep", "full"])
 def test_every_mode_reaches_airflow(ready: BridgeKit, mode: str) -> None:
     job = ready.call("POST", RUN, {"mode": mode}).json()
     assert ready.airflow.runs[DAG, f"hub__{job['id']}"]["conf"]["mode"] == mode
-
-
-def test_a_snapshot_for_matching_needs_no_enabled_rule(connected: BridgeKit) -> None:
-    connected.save_rule()
-    assert connected.call("POST", RUN, {"mode": "match_snapshot"}).status_code == 202
-    assert connected.call("POST", RUN, {"mode": "sweep"}).json()["code"] == "RULE_DISABLED"
 
 
 def test_only_a_plan_of_this_rule_is_applied(ready: BridgeKit) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from integrations_hub.errors import SettingInvalid
 from integrations_hub.orchestration import hub_database
 from integrations_hub.orchestration.housekeeping import HousekeepingTask
 from integrations_hub.store.database import Database
-from integrations_hub.store.housekeeping import HousekeepingStore
+from integrations_hub.store.housekeeping import HousekeepingStore, Retention
 
 _CONNECTION = """
 INSERT INTO hub.integration_connection (provider_key, key, label, environment)
@@ -163,3 +164,10 @@ def test_the_task_asks_airflow_before_it_ends_a_run(
     beat = database.row("SELECT detail FROM hub.heartbeat WHERE name = 'housekeeping'")
     assert beat is not None
     assert beat["detail"]["lost"] == 1
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "1.5", "99999999"])
+def test_a_bad_retention_is_a_sentence(text: str) -> None:
+    with pytest.raises(SettingInvalid, match="HUB_JOURNAL_RETENTION_DAYS"):
+        Retention.of({"HUB_JOURNAL_RETENTION_DAYS": text})
+    assert Retention.of({}) == Retention.of({"HUB_JOURNAL_RETENTION_DAYS": ""}) == Retention()

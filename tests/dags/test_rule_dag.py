@@ -79,7 +79,7 @@ def test_params_are_typed_and_checked() -> None:
         with pytest.raises(ParamValidationError):
             dag.params.get_param(name).resolve(bad)
     assert dag.params.get_param("since").resolve("2026-11-01T00:00:00Z")
-    for mode in ("scheduled", "full", "window", "resync", "sweep", "match_snapshot"):
+    for mode in ("scheduled", "full", "window", "resync", "sweep"):
         assert dag.params.get_param("mode").resolve(mode) == mode
 
 

@@ -26,7 +26,7 @@ _WITH_PLAN = ("planned", "needs_confirmation")
 
 @dataclass(frozen=True)
 class Ask:
-    """`mode`: scheduled | full | window | resync | sweep | match_snapshot.
+    """`mode`: scheduled | full | window | resync | sweep.
 
     `since` (inclusive) and `until` belong to a window, aware UTC. `apply_run_id`: the run whose plan of
     changes is applied instead of reading anything. `undo_run_id`: the run that is taken back.
@@ -42,7 +42,7 @@ class Ask:
     @property
     def writes(self) -> bool:
         """Whether local rows may change: then only an enabled rule may run it."""
-        return not self.dry_run and self.mode != "match_snapshot"
+        return not self.dry_run
 
     def params(self) -> dict[str, Any]:
         """As the Dag's typed params."""

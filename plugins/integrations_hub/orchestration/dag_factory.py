@@ -148,11 +148,10 @@ def _run_params() -> ParamsDict:
             "mode": Param(
                 "scheduled",
                 type="string",
-                enum=["scheduled", "full", "window", "resync", "sweep", "match_snapshot", "remap"],
+                enum=["scheduled", "full", "window", "resync", "sweep", "remap"],
                 description=(
                     "scheduled: what changed since the mark; full: everything; window: what changed between since and "
                     "until; resync: what the open resync request still lacks; sweep: everything, and what is missing; "
-                    "match_snapshot: everything, to match local rows with, nothing is written; "
                     "remap: what was read before, by the mapping as it is now, without a request"
                 ),
             ),

@@ -37,14 +37,14 @@ class HousekeepingTask(BaseOperator):
         """Counts of what was done, which are also the heartbeat's detail. Skipped in maintenance."""
         from integrations_hub.admin.maintenance import reason
         from integrations_hub.orchestration.hub_database import task_database
-        from integrations_hub.store.housekeeping import HousekeepingStore, keep_days
+        from integrations_hub.store.housekeeping import HousekeepingStore, Retention
 
         why = reason(os.environ)
         if why is not None:
             raise AirflowSkipException(f"The Hub is in maintenance ({why}); nothing is written.")
         database = task_database()
         try:
-            store = HousekeepingStore(database, keep_days=keep_days(os.environ))
+            store = HousekeepingStore(database, retention=Retention.of(os.environ))
             lost = sum(
                 store.close_lost(run.id)
                 for run in store.silent_runs()
@@ -58,7 +58,11 @@ class HousekeepingTask(BaseOperator):
                 # outside the database: whoever rewrites the audit log there does not reach this line
                 log.info("audit_head noted=%s", head)
             unknown = store.note_interrupted()
-            done = {"lost": lost, "refreshes_unknown": unknown, **store.purge()}
+            done = {
+                "lost": lost,
+                "refreshes_unknown": unknown,
+                **store.purge(),
+            }
             store.beat("housekeeping", done)
             return done
         finally:

@@ -12,9 +12,34 @@ from integrations_hub.errors import SettingInvalid
 from integrations_hub.store.database import Database
 from integrations_hub.store.statements import load
 
-KEEP_DAYS = 30  # HUB_PAYLOAD_RETENTION_DAYS: how long records stay at hand for a changed mapping
 _LONGEST_DAYS = 3650
 _BROKEN = "dag_broken:"
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Days that records stay at hand for a changed mapping (0 = not at all), and changes for undo and why."""
+
+    payload_days: int = 30
+    journal_days: int = 90
+
+    @staticmethod
+    def of(environ: Mapping[str, str]) -> Retention:
+        """HUB_PAYLOAD_RETENTION_DAYS and HUB_JOURNAL_RETENTION_DAYS. Raises SettingInvalid."""
+        return Retention(
+            _days(environ, "HUB_PAYLOAD_RETENTION_DAYS", Retention.payload_days, least=0),
+            _days(environ, "HUB_JOURNAL_RETENTION_DAYS", Retention.journal_days, least=1),
+        )
+
+
+def _days(environ: Mapping[str, str], name: str, default: int, *, least: int) -> int:
+    said = environ.get(name, "").strip() or str(default)
+    if not (said.isascii() and said.isdigit() and least <= int(said[:9]) <= _LONGEST_DAYS):
+        raise SettingInvalid(
+            f"{name} is not a number of days from {least} to {_LONGEST_DAYS}.",
+            hint=f"Set it to whole days such as {default}, or leave it out.",
+        )
+    return int(said)
 
 
 @dataclass(frozen=True)
@@ -29,10 +54,12 @@ class SilentRun:
 class HousekeepingStore:
     """Every statement is safe to repeat and to run beside itself."""
 
-    def __init__(self, database: Database, batch: int = 50_000, keep_days: int = KEEP_DAYS) -> None:
+    def __init__(
+        self, database: Database, batch: int = 50_000, retention: Retention | None = None
+    ) -> None:
         self._database = database
         self._batch = batch
-        self._keep_days = keep_days
+        self._retention = retention or Retention()
         self._sql = load("housekeeping")
 
     def silent_runs(self) -> list[SilentRun]:
@@ -55,24 +82,28 @@ class HousekeepingStore:
         """Delete what nobody reads any more; rows per kind."""
         spent = [
             row["id"]
-            for row in self._database.rows(self._sql.spent_runs, {"days": self._keep_days})
+            for row in self._database.rows(
+                self._sql.spent_runs, {"days": self._retention.payload_days}
+            )
         ]
+        values = {"batch": self._batch, "runs": spent, "journal_days": self._retention.journal_days}
         return {
-            name: self._purge(statement, spent)
+            name: self._purge(statement, values)
             for name, statement in (
                 ("staged_records", self._sql.purge_records),
                 ("page_bodies", self._sql.purge_bodies),
                 ("staged_pages", self._sql.purge_pages),
+                ("changes", self._sql.purge_changes),
                 ("oauth_flows", self._sql.purge_flows),
                 ("requests_in_flight", self._sql.purge_inflight),
             )
         }
 
-    def _purge(self, statement: str, runs: list[int]) -> int:
+    def _purge(self, statement: str, values: Mapping[str, Any]) -> int:
         """Delete in batches: each is far from the session's statement timeout."""
         total = 0
         while True:
-            deleted = self._database.execute(statement, {"batch": self._batch, "runs": runs})
+            deleted = self._database.execute(statement, dict(values))
             total += deleted
             if deleted < self._batch:
                 return total
@@ -100,17 +131,3 @@ class HousekeepingStore:
                     tx.execute(
                         self._sql.beat, {"name": name, "detail": json.dumps({"error": error})}
                     )
-
-
-def keep_days(environ: Mapping[str, str]) -> int:
-    """HUB_PAYLOAD_RETENTION_DAYS, 30 unless it says otherwise; 0 = nothing is kept.
-
-    Raises SettingInvalid.
-    """
-    said = environ.get("HUB_PAYLOAD_RETENTION_DAYS", str(KEEP_DAYS)).strip()
-    if not said.isdecimal() or int(said) > _LONGEST_DAYS:
-        raise SettingInvalid(
-            f"HUB_PAYLOAD_RETENTION_DAYS is not a number of days from 0 to {_LONGEST_DAYS}.",
-            hint="0 keeps nothing; 30 is the default.",
-        )
-    return int(said)

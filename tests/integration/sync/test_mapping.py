@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from integrations_hub.errors import MappingStale, NothingKept
-from integrations_hub.store.housekeeping import HousekeepingStore
+from integrations_hub.store.housekeeping import HousekeepingStore, Retention
 from tests.kit import mappings
 from tests.kit.engine import Engine
 from tests.kit.fake_list import FakeList, portfolio, project
@@ -142,7 +142,7 @@ def test_kept_records_go_with_their_time_and_with_a_newer_full_listing(engine: A
     HousekeepingStore(hub.database).purge()
     kept = hub.rows("SELECT DISTINCT run_id FROM hub.sync_body")
     assert kept == [{"run_id": newer["id"]}]
-    HousekeepingStore(hub.database, keep_days=0).purge()
+    HousekeepingStore(hub.database, retention=Retention(payload_days=0)).purge()
     assert (
         hub.rows("SELECT run_id FROM hub.sync_body UNION SELECT run_id FROM hub.sync_record") == []
     )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from integrations_hub.errors import ConflictingChange, NotFound, PlanUnusable
+from integrations_hub.store.housekeeping import HousekeepingStore
 from integrations_hub.store.plans import PostgresPlanStore
 from tests.kit.fake_list import FakeList, portfolio, project
 
@@ -272,3 +273,17 @@ def test_an_approved_plan_survives_kills_and_is_applied_once(engine: Any) -> Non
     run = hub.finish_from(run_id, 4)
     assert (run["state"], run["created"]) == ("succeeded", 20)
     assert hub.row("SELECT count(*) AS n FROM hub.projects")["n"] == 20
+
+
+def test_the_journal_is_kept_for_its_days(engine: Any) -> None:
+    hub = engine(FakeList(portfolio(3)))
+    old, new = hub.run(), hub.run(dry_run=True, mode="full")
+    hub.database.execute(
+        "UPDATE hub.integration_run SET ended_at = ended_at - interval '91 days' WHERE id = %(id)s",
+        {"id": old["id"]},
+    )
+    purged = HousekeepingStore(hub.database).purge()
+    assert purged["changes"] == 3
+    assert new["state"] == "planned"
+    with pytest.raises(PlanUnusable, match="journal"):
+        hub.run(trigger="manual", undo_run_id=old["id"])

@@ -50,6 +50,12 @@ DELETE FROM hub.sync_page WHERE ctid = ANY (ARRAY(
     SELECT p.ctid FROM hub.sync_page p JOIN hub.integration_run r ON r.id = p.run_id
      WHERE p.run_id = ANY(%(runs)s) AND r.ended_at < clock_timestamp() - interval '1 day' LIMIT %(batch)s));
 
+-- name: purge_changes
+-- The journal of runs that ended long ago: they can no longer be taken back, nor asked why they wrote a value
+DELETE FROM hub.sync_change WHERE ctid = ANY (ARRAY(
+    SELECT c.ctid FROM hub.sync_change c JOIN hub.integration_run r ON r.id = c.run_id
+     WHERE r.ended_at < clock_timestamp() - make_interval(days => %(journal_days)s) LIMIT %(batch)s));
+
 -- name: purge_flows
 -- OAuth flows that nobody finished or needs any more
 DELETE FROM hub.oauth_flow WHERE nonce_hash IN (

@@ -1,3 +1,4 @@
+DROP INDEX hub.sync_change_changed, hub.sync_change_created;
 DROP VIEW hub.hub_v_run;
 DROP VIEW hub.hub_v_chunk;
 CREATE VIEW hub.hub_v_run AS

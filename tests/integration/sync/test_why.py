@@ -1,0 +1,67 @@
+"""`why`: the explanation of every value replays to the value that is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from integrations_hub.domain.provenance import Explanation, explain
+from integrations_hub.store.provenance import PostgresProvenanceStore
+from tests.kit.fake_list import FakeList, portfolio
+
+
+def _why(hub: Any, external_id: str) -> dict[str, Explanation]:
+    store = PostgresProvenanceStore(hub.database)
+    project_id = hub.projects()[external_id]["id"]
+    steps = store.steps(project_id)
+    return {name: explain(name, value, steps) for name, value in store.project(project_id).items()}
+
+
+def test_every_value_names_who_gave_it(engine: Any) -> None:
+    listed = FakeList(portfolio(4))
+    hub = engine(listed)
+    first = hub.run()
+    listed.touch("p-00001", name="Renamed")
+    second = hub.run()
+    hub.database.execute("UPDATE hub.projects SET client = 'Ours' WHERE name = 'Renamed'")
+    listed.touch("p-00001", client="Theirs")
+    third = hub.run()
+    why = _why(hub, "p-00001")
+    assert (why["project_number"].run_id, why["project_number"].provider_field) == (
+        first["id"],
+        "code",
+    )
+    assert (why["name"].run_id, why["name"].value) == (second["id"], "Renamed")
+    assert [old["value"] for old in why["name"].previous] == ["Project 1"]
+    assert (why["client"].origin, why["client"].value, why["client"].provider_value) == (
+        "person",
+        "Ours",
+        "Theirs",
+    )
+    assert (why["bqe_client_name"].run_id, why["bqe_client_name"].policy) == (third["id"], "follow")
+    for column, found in why.items():
+        assert found.value == _stored(hub, "p-00001", column)
+
+
+def test_an_undone_value_names_the_undo(engine: Any) -> None:
+    listed = FakeList(portfolio(2))
+    hub = engine(listed)
+    hub.run()
+    listed.touch("p-00001", name="Renamed")
+    run = hub.run()
+    undo = hub.run(trigger="manual", undo_run_id=run["id"])
+    found = _why(hub, "p-00001")["name"]
+    assert (found.origin, found.run_id, found.value) == ("undo", undo["id"], "Project 1")
+
+
+def test_a_plan_that_was_not_applied_explains_nothing(engine: Any) -> None:
+    listed = FakeList(portfolio(2))
+    hub = engine(listed)
+    first = hub.run()
+    listed.touch("p-00001", name="Renamed")
+    hub.run(dry_run=True)
+    assert _why(hub, "p-00001")["name"].run_id == first["id"]
+
+
+def _stored(hub: Any, external_id: str, column: str) -> Any:
+    value = hub.projects()[external_id][column]
+    return None if value is None else str(value)
