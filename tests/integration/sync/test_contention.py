@@ -17,6 +17,9 @@ from integrations_hub.store import database as database_module
 from tests.kit.engine import STAGES, Engine
 from tests.kit.fake_list import FakeList, portfolio, project
 
+_CLIENT = "SELECT client FROM hub.projects WHERE project_number = %(number)s"
+_SET_CLIENT = "UPDATE hub.projects SET client = %(client)s WHERE project_number = %(number)s"
+
 
 def _planned(hub: Engine) -> int:
     """A run that stands before upsert."""
@@ -39,40 +42,47 @@ def _waiting(hub: Engine) -> bool:
 
 
 def test_900_edits_by_three_people_during_runs_are_all_kept(engine: Any) -> None:
+    """Every round of edits begins when a plan of changes stands and goes on while upsert applies it."""
     listed = FakeList(portfolio(120))
     hub = engine(listed, page_size=200)
     hub.run()
     last: dict[str, str] = {}
+    lost: list[str] = []
+    planned = threading.Barrier(4)
 
     def edit(person: int) -> None:
         numbers = [f"{i:05d}" for i in range(120) if i % 3 == person]
         chance = random.Random(person)
         with psycopg.connect(hub.url, autocommit=True) as session:
             for n in range(300):
+                if n % 100 == 0:
+                    planned.wait(timeout=60)
                 number, text = chance.choice(numbers), f"person {person}, edit {n}"
-                session.execute(
-                    "UPDATE hub.projects SET client = %s WHERE project_number = %s", (text, number)
-                )
+                was = session.execute(_CLIENT, {"number": number}).fetchone()
+                if number in last and was != (last[number],):
+                    lost.append(last[number])
+                session.execute(_SET_CLIENT, {"number": number, "client": text})
                 last[number] = text
 
     people = [threading.Thread(target=edit, args=(person,)) for person in range(3)]
     for person in people:
         person.start()
-    runs = 0
-    while any(person.is_alive() for person in people) or runs == 0:
+    for n in range(3):
         for key in list(listed.records):
-            listed.touch(key, client=f"There {runs}", name=f"Name {runs}")
-        run = hub.run()
+            listed.touch(key, client=f"There {n}", name=f"Name {n}")
+        run_id = _planned(hub)
+        planned.wait(timeout=60)
+        replace(hub.stages()._upsert, chunk_size=10).run(run_id)
+        run = hub.finish_from(run_id, len(STAGES))
         assert (run["state"], run["updated"]) == ("succeeded", 120)  # not starved
-        runs += 1
     for person in people:
         person.join()
     hub.run(trigger="manual", mode="full")
     found = {row["project_number"]: row for row in hub.projects().values()}
+    assert lost == []
     assert {n: row["client"] for n, row in found.items() if n in last} == last
     for number, row in found.items():
-        assert row["bqe_client_name"] == f"There {runs - 1}"
-        assert row["name"] == f"Name {runs - 1}"
+        assert (row["bqe_client_name"], row["name"]) == ("There 2", "Name 2")
         assert row["client_sync_policy_state"]["diverged"] is (number in last)
 
 
