@@ -276,8 +276,10 @@ def rounds(
     return wrong
 
 
-def judge(answers: list[dict[str, Any]], posts: int, where: str) -> list[str]:
-    """One round: one exchange, everybody got the same new token, nobody waited for an answer over 3 s."""
+def judge(
+    answers: list[dict[str, Any]], posts: int, where: str, *, held_s: float = 3.0
+) -> list[str]:
+    """One round: one exchange, everybody got the same new token, no single answer took over `held_s`."""
     wrong = []
     if posts != 1:
         wrong.append(f"{where}: {posts} exchanges")
@@ -287,7 +289,7 @@ def judge(answers: list[dict[str, Any]], posts: int, where: str) -> list[str]:
     if len(got) != 1 or {state for state, *_ in got} != {"ready"}:
         wrong.append(f"{where}: served {sorted(map(str, got))}")
     slowest = max(one["slowest_s"] for one in answers)
-    if slowest > 3.0:
+    if slowest > held_s:
         wrong.append(f"{where}: one waited {slowest:.1f} s for an answer")
     return wrong
 
