@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, field_validator
 
 from integrations_hub.admin.mappings import MappingDiff, MappingState, PreviewedLine
 from integrations_hub.catalog.saved_mapping import Dropped
-from integrations_hub.ports.records import Quarantined
+from integrations_hub.ports.quarantine import Quarantined
 
 
 class MappingBody(BaseModel):

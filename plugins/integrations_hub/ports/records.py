@@ -347,35 +347,6 @@ class SettingStore(Protocol):
 
 
 @dataclass(frozen=True)
-class Quarantined:
-    """A record that waits. `reason` names field and cause, never a value; `pointer` is a JSON pointer."""
-
-    id: int
-    external_id: str
-    code: str
-    reason: str
-    pointer: str
-    attempts: int
-    run_id: int
-    first_seen: datetime
-    last_seen: datetime
-    resolved_at: datetime | None
-
-
-class QuarantineStore(Protocol):
-    def list(
-        self,
-        *,
-        connection_id: int,
-        object_key: str,
-        resolved: bool,
-        before_id: int | None,
-        limit: int,
-    ) -> list[Quarantined]:
-        """Newest first; the waiting ones, or those that have left."""
-
-
-@dataclass(frozen=True)
 class Heartbeat:
     """`age_s` by the database's clock."""
 

@@ -66,6 +66,16 @@ class KeptRun:
     found: int
 
 
+class KeptPages(Protocol):
+    """Part of one fenced transaction: what earlier runs read, used again."""
+
+    def stage(self, runs: Sequence[int]) -> None:
+        """What these runs read becomes what this run has read."""
+
+    def stage_due(self, mapping: str, sources: Sequence[str]) -> int:
+        """Kept versions of quarantined records that another mapping rejected; how many."""
+
+
 class Fenced(Protocol):
     """One write transaction of a stage. Its first statement checked and renewed the fence."""
 
@@ -101,11 +111,8 @@ class Fenced(Protocol):
     def save_unproven(self) -> None:
         """Look-ups by id cannot be trusted: what is still to be asked stays undecided."""
 
-    def stage_kept(self, runs: Sequence[int]) -> None:
-        """What these runs read becomes what this run has read."""
-
-    def stage_due(self, mapping: str, sources: Sequence[str]) -> int:
-        """Kept versions of quarantined records that another mapping rejected; how many."""
+    def kept(self) -> KeptPages:
+        """What earlier runs read, staged for this one."""
 
     def save_witness(self, witness: Mapping[str, Any], mark_to: datetime | None) -> None: ...
 

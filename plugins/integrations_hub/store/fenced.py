@@ -12,6 +12,7 @@ from integrations_hub.domain.run import Run
 from integrations_hub.ports.sync import PlannedChanges, StagedRecord
 from integrations_hub.store.chunk_writer import ChunkWriter
 from integrations_hub.store.database import Connection
+from integrations_hub.store.kept import KeptPages
 from integrations_hub.store.replays import Replays
 from integrations_hub.store.statements import load
 
@@ -20,7 +21,6 @@ _state = load("state")
 _absence = load("absence")
 _resync = load("resync")
 _SHOWN_IDS = 20  # of a verdict; the counts are whole
-_kept_q = load("kept")
 _entity_q = {"project": load("project_changes")}
 _COUNTED = {
     "create": "created",
@@ -140,25 +140,9 @@ class FencedTransaction:
         """Look-ups by id cannot be trusted: what is still to be asked stays undecided."""
         self._execute(_absence.save_unproven)
 
-    def stage_kept(self, runs: Sequence[int]) -> None:
-        """What these runs read becomes what this run has read."""
-        self._tx.execute("SET LOCAL statement_timeout = '10min'")
-        for statement in (_kept_q.stage_bodies, _kept_q.stage_records, _kept_q.stage_pages):
-            self._execute(statement, kept=list(runs))
-
-    def stage_due(self, mapping: str, sources: Sequence[str]) -> int:
-        """Kept versions of quarantined records that another mapping rejected; how many."""
-        if not self._count(_kept_q.due_count, mapping=mapping):
-            return 0
-        after = self._count(_q.last_page)
-        made = self._execute(
-            _kept_q.due_records, after=after, mapping=mapping, sources=list(sources)
-        )
-        if made.rowcount:
-            self._execute(_kept_q.stage_due_bodies)
-            self._execute(_kept_q.stage_due_records)
-            self._execute(_kept_q.stage_due_pages)
-        return int(made.rowcount)
+    def kept(self) -> KeptPages:
+        """What earlier runs read, staged for this one."""
+        return KeptPages(self._tx, self._names)
 
     def save_witness(self, witness: Mapping[str, Any], mark_to: datetime | None) -> None:
         """The logged witness of the unlogged staging."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from integrations_hub.ports.records import Quarantined
+from integrations_hub.ports.quarantine import Quarantined
 from integrations_hub.store.database import Database
 from integrations_hub.store.statements import load
 

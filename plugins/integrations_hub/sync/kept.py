@@ -38,7 +38,7 @@ def stage_kept(stage: Stage, pinned: Pinned) -> dict[str, Any]:
     runs = require_kept(store, run, pinned)
     with stage.write() as tx:
         tx.clear_staging()
-        tx.stage_kept(runs)
+        tx.kept().stage(runs)
         tx.save_listing({"kept_runs": runs}, requests=0)
     pages = store.pages(run.id)
     records = sum(page[1] for page in pages)
@@ -52,6 +52,6 @@ def stage_kept(stage: Stage, pinned: Pinned) -> dict[str, Any]:
 def stage_due(stage: Stage, pinned: Pinned) -> None:
     """A quarantined record is tried again when the mapping changed, not only when the record does."""
     with stage.write() as tx:
-        due = tx.stage_due(pinned.mapping_digest, pinned.sources)
+        due = tx.kept().stage_due(pinned.mapping_digest, pinned.sources)
     if due:
         stage.log("quarantine_tried_again", records=due)

@@ -28,6 +28,10 @@ INSERT INTO hub.sync_page (run_id, page_no, n, children, digest, fence)
 SELECT %(run_id)s, row_number() OVER (ORDER BY run_id, page_no), n, children, digest, %(fence)s
   FROM hub.sync_page WHERE run_id = ANY(%(kept)s);
 
+-- name: last_page
+-- Number of the last page staged.
+SELECT coalesce(max(page_no), 0) AS n FROM hub.sync_page WHERE run_id = %(run_id)s;
+
 -- name: due_count
 -- Quarantined records that another mapping rejected.
 SELECT count(*) AS n FROM hub.quarantine

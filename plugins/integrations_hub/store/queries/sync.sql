@@ -124,10 +124,6 @@ UPDATE hub.integration_run
 -- The page ledger in order.
 SELECT page_no, n, digest FROM hub.sync_page WHERE run_id = %(run_id)s ORDER BY page_no;
 
--- name: last_page
--- Number of the last page staged.
-SELECT coalesce(max(page_no), 0) AS n FROM hub.sync_page WHERE run_id = %(run_id)s;
-
 -- name: staged_since
 -- What is staged from a stamp on: the same record with the same stamp is not staged twice.
 SELECT external_id, updated_at FROM hub.sync_record WHERE run_id = %(run_id)s AND updated_at >= %(stamp)s;
