@@ -27,13 +27,10 @@ from integrations_hub.catalog.metadata import Provider, RateLimits
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection, ServedConnection, TokenGrant
 from integrations_hub.ports.outside import Clock
+from integrations_hub.ports.projects import LocalProjectStore
 from integrations_hub.ports.provider import AuthClient
 from integrations_hub.ports.quarantine import QuarantineStore
-from integrations_hub.ports.records import (
-    AuditStore,
-    HeartbeatStore,
-    LocalProjectStore,
-)
+from integrations_hub.ports.records import AuditStore, HeartbeatStore
 from integrations_hub.reach_wiring import reach
 from integrations_hub.store.audit import PostgresAuditStore
 from integrations_hub.store.budget import BudgetStore, effective_limits

@@ -100,6 +100,13 @@ class DatabaseUnusable(ConfigurationError):
     default_hint = "Check HUB_DATABASE_URL and that its database accepts connections."
 
 
+class FileRefused(ConfigurationError):
+    """A file of people's that we do not read, or whose lines are wrong; nothing of it was imported."""
+
+    default_code = "FILE_REFUSED"
+    default_hint = "Correct the file as the message says and import it again."
+
+
 class RequestRejected(ConfigurationError):
     """The provider refused our request as such (unknown field, bad filter): repeating it is useless."""
 

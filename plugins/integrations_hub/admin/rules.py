@@ -21,7 +21,8 @@ from integrations_hub.domain.schedule import next_run_after
 from integrations_hub.errors import ConflictingChange, NotFound, TransientError
 from integrations_hub.ports.airflow import AirflowClient
 from integrations_hub.ports.outside import Clock
-from integrations_hub.ports.records import LocalProjectStore, RuleStore, SettingStore
+from integrations_hub.ports.projects import LocalProjectStore
+from integrations_hub.ports.records import RuleStore, SettingStore
 
 VISIBLE_WITHIN_S = 10.0
 log = logging.getLogger(__name__)

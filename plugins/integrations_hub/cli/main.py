@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from integrations_hub.cli import audit, bench, dev, maintenance, records, sealed_secrets
+from integrations_hub.cli import audit, bench, dev, maintenance, projects, records, sealed_secrets
 from integrations_hub.cli.connections import connections
 from integrations_hub.cli.reporting import ReportingGroup, tell
 from integrations_hub.cli.state import repository
@@ -28,6 +28,7 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(connections, name="connections")
 app.add_typer(dev.app, name="dev")
+app.add_typer(projects.app, name="projects")
 app.add_typer(records.rules, name="rules")
 app.add_typer(records.run, name="run")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -305,14 +305,6 @@ class AuditStore(Protocol):
 
     def verify(self, noted: AuditHead | None = None) -> AuditVerdict:
         """Read the whole chain; `noted` is a head that an earlier log line told."""
-
-
-class LocalProjectStore(Protocol):
-    def list(
-        self, *, after_id: int, limit: int, status: str | None
-    ) -> Iterator[dict[str, Any]]: ...
-
-    def unlinked_count(self, provider_key: str) -> int: ...
 
 
 @dataclass(frozen=True)
