@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -19,7 +20,7 @@ from integrations_hub.errors import (
 from integrations_hub.ports.outside import Budget, Clock, HttpResponse
 from integrations_hub.transport.attempts import Attempts
 from integrations_hub.transport.hosts import HostGuard
-from integrations_hub.transport.log_guard import GUARD, guarded
+from integrations_hub.transport.log_guard import GUARD
 from integrations_hub.transport.pulse import Pulse
 from integrations_hub.transport.session import new_session
 from integrations_hub.transport.verdict import Verdict
@@ -27,7 +28,7 @@ from integrations_hub.transport.verdict import Verdict
 _ASK_EVERY_S = 1.0
 _ASK_FOR_S = 60.0
 _ABSENT = (404, 410)
-_log = guarded(__name__)
+_log = logging.getLogger(__name__)
 
 
 class ProviderHttp:

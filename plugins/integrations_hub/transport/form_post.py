@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -20,7 +21,6 @@ from integrations_hub.errors import OutcomeUnknown, ProviderUnreachable, Unexpec
 from integrations_hub.ports.outside import Clock, HttpResponse
 from integrations_hub.transport.body import read_body
 from integrations_hub.transport.clock import SystemClock
-from integrations_hub.transport.log_guard import guarded
 from integrations_hub.transport.session import new_session
 from integrations_hub.transport.unreachable import host_of, reason_of, root_of
 
@@ -28,7 +28,7 @@ _TIMEOUT_S = (5.0, 60.0)
 _TOTAL_S = 60.0  # with three connects below the broker's claim; a lost answer may cost the grant
 _MAX_BODY_BYTES = 1024 * 1024
 _UNSENT_TRIES = 3
-_log = guarded(__name__)
+_log = logging.getLogger(__name__)
 
 
 class RequestsFormPoster:

@@ -25,6 +25,7 @@ class Control:
             Route("/truth", self.truth),
             Route("/requests", self.requests),
             Route("/requests/summary", self.summary),
+            Route("/secrets", self.secrets),
             *(
                 Route(path, self.command, methods=["POST"])
                 for path in (
@@ -52,6 +53,10 @@ class Control:
     async def summary(self, _request: Request) -> Response:
         """Counts of the recorded requests."""
         return JSONResponse(self._sandbox.recorder.summary())
+
+    async def secrets(self, _request: Request) -> Response:
+        """Every secret value that passed either way since the start: what a leak test looks for."""
+        return JSONResponse(sorted(self._sandbox.recorder.secrets))
 
     async def command(self, request: Request) -> Response:
         """Run the POSTed command; 400 says what is wrong with it."""

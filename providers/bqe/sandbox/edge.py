@@ -73,6 +73,8 @@ class Edge:
             return
         self._change(fault)
         answer = _scripted(fault) or await self._answer(scope, body, fault)
+        if scope["path"].startswith("/idp/"):
+            self._sandbox.recorder.answered(answer.headers, answer.body)
         if fault.get("lose_answer"):
             await self._hang_up(scope)
             return

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from providers.bqe.sandbox.clock import Clock
 from providers.bqe.sandbox.grants import token_hash
 
 KEPT = 200_000
 SECRET_PARAMETERS = frozenset(
-    ("access_token", "refresh_token", "client_secret", "code", "code_verifier", "token", "state")
+    (
+        "access_token",
+        "refresh_token",
+        "id_token",
+        "client_secret",
+        "code",
+        "code_verifier",
+        "token",
+        "state",
+    )
 )
 
 
@@ -54,9 +64,13 @@ class Entry:
 
 @dataclass
 class Recorder:
-    """Keeps the last 200,000 requests to identity and API; control requests are not among them."""
+    """Keeps the last 200,000 requests to identity and API; control requests are not among them.
+
+    `secrets` holds every secret value that passed either way, so that a test can look for them elsewhere.
+    """
 
     clock: Clock
+    secrets: set[str] = field(default_factory=set)
     entries: deque[Entry] = field(default_factory=lambda: deque(maxlen=KEPT))
     in_flight: int = 0
     max_in_flight: int = 0
@@ -66,14 +80,17 @@ class Recorder:
     ) -> Entry:
         """Note an arrival; `headers` has lower-case names."""
         form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+        sent = parse_qsl(query, keep_blank_values=True)
+        posted = parse_qsl(body.decode("latin-1")) if form else []
+        self._keep([*sent, *posted])
         entry = Entry(
             method=method,
             path=path,
-            params=_redacted(parse_qsl(query, keep_blank_values=True)),
+            params=_redacted(sent),
             headers=list(headers),
             host=headers.get("host", ""),
             client=_client(headers.get("authorization", "")),
-            body=_redacted(parse_qsl(body.decode("latin-1"))) if form else {},
+            body=_redacted(posted),
             at=self.clock.now().isoformat(),
             arrived=time.monotonic(),
         )
@@ -82,6 +99,19 @@ class Recorder:
             self.in_flight += 1
             self.max_in_flight = max(self.max_in_flight, self.in_flight)
         return entry
+
+    def answered(self, headers: Mapping[str, str], body: bytes) -> None:
+        """Note what an identity answer hands out: tokens in JSON, a code in a redirect."""
+        self._keep(parse_qsl(urlsplit(headers.get("location", "")).query))
+        if headers.get("content-type", "").startswith("application/json") and len(body) < 100_000:
+            found = json.loads(body)
+            if isinstance(found, dict):
+                self._keep(
+                    [(name, value) for name, value in found.items() if isinstance(value, str)]
+                )
+
+    def _keep(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self.secrets |= {value for name, value in pairs if name in SECRET_PARAMETERS and value}
 
     def end(self, entry: Entry) -> None:
         """Note the answer (its status is already in `entry`)."""

@@ -1,11 +1,16 @@
 """The log guard: no secret passes in message, arguments or traceback; no record is dropped."""
 
+import base64
+import html
 import io
+import json
 import logging
+from urllib.parse import quote, quote_plus
 
 import pytest
 
-from integrations_hub.transport.log_guard import LogGuard
+from integrations_hub.domain.redaction import MASK
+from integrations_hub.transport.log_guard import GUARD, LogGuard, install
 
 
 @pytest.fixture
@@ -65,3 +70,78 @@ def test_a_message_that_does_not_fit_its_arguments_is_kept_without_them(log):
     logger.error("%d records", "client_secret=s3cr3t-value")
     assert "records" in out.getvalue()
     assert "s3cr3t-value" not in out.getvalue()
+
+
+SECRET = 'Zq7/opaque+token=value&"x"\'1'
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        str,
+        str.upper,
+        lambda s: quote(s, safe=""),
+        lambda s: quote(quote(s, safe=""), safe=""),
+        quote_plus,
+        lambda s: json.dumps({"k": s}),
+        html.escape,
+        lambda s: s.encode().hex(),
+        lambda s: base64.b64encode(s.encode()).decode(),
+        lambda s: base64.b64encode(b"x" + s.encode()).decode(),
+        lambda s: base64.b64encode(b"id" + s.encode() + b"more").decode(),
+        lambda s: base64.urlsafe_b64encode(b"id:" + s.encode()).decode(),
+    ],
+    ids=lambda encode: getattr(encode, "__name__", ""),
+)
+def test_a_hidden_value_is_masked_in_every_encoding(log, encode):
+    logger, guard, out = log
+    guard.hide(SECRET)
+    logger.error("it was %s", encode(SECRET))
+    assert MASK in out.getvalue()
+    left = out.getvalue().lower()
+    assert "opaque" not in left
+    assert base64.b64encode(SECRET.encode())[8:24].decode().lower() not in left
+
+
+def test_a_listener_is_told_every_form_once(log):
+    _, guard, _ = log
+    told: list[str] = []
+    guard.also(told.append)
+    guard.also(told.append)
+    guard.hide(SECRET)
+    guard.hide(SECRET)
+    assert SECRET in told
+    assert quote(SECRET, safe="") in told
+    assert len(told) == len(set(told))
+
+
+@pytest.fixture
+def installed():
+    """The process-wide guard, taken off again."""
+    before = logging.getLogRecordFactory()
+    install()
+    yield GUARD
+    logging.setLogRecordFactory(before)
+
+
+def test_once_installed_it_sees_every_record_of_ours_and_our_libraries(installed, caplog):
+    caplog.set_level(logging.DEBUG)
+    install()
+    logging.getLogger("integrations_hub.anything.new").info("client_secret=%s", "s3cr3t-value")
+    logging.getLogger("urllib3.connectionpool").debug("GET /?code=s3cr3t-value&state=x HTTP/1.1")
+    error = RuntimeError("refresh_token=s3cr3t-value")
+    logging.getLogger("bridge_api.app").error("broken", exc_info=error)
+    assert len(caplog.records) == 3
+    assert "s3cr3t-value" not in caplog.text
+    assert "RuntimeError" in caplog.text
+
+
+def test_the_access_log_keeps_its_parts_and_loses_the_secrets(installed, caplog):
+    caplog.set_level(logging.INFO, logger="uvicorn.access")
+    logging.getLogger("uvicorn.access").info(
+        '%s - "%s %s HTTP/%s" %d',
+        "127.0.0.1:1", "GET", "/hub/api/integrations/acme/callback?code=s3cr3t-value&state=s3cr3t-value", "1.1", 200,
+    )  # fmt: skip
+    (record,) = caplog.records
+    assert len(record.args) == 5
+    assert "callback?code=***&state=***" in record.getMessage()
