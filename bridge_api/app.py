@@ -46,6 +46,7 @@ from integrations_hub.store.database import Database
 from integrations_hub.store.migrate import current, head
 from integrations_hub.transport.hosts import check_base_url
 from integrations_hub.wiring import SecretResolver
+from integrations_hub.transport.log_guard import install
 
 log = logging.getLogger(__name__)
 _AGAIN_S = 5.0
@@ -81,6 +82,7 @@ def create_app(
 
     Never raises for a missing key or database: then the routes answer with the problem.
     """
+    install()
     settings = read_settings(os.environ if environ is None else environ)
     transport = AirflowTransport(airflow)
     app = FastAPI(

@@ -6,6 +6,7 @@ Finds providers by folder, never by name. Everything here is built on demand; no
 from __future__ import annotations
 
 import importlib
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -48,6 +49,7 @@ from integrations_hub.sync.upsert import Upsert
 from integrations_hub.transport.client import ProviderHttp
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.form_post import RequestsFormPoster
+from integrations_hub.transport.log_guard import GUARD, install
 from integrations_hub.transport.stored_credentials import StoredCredentials
 from integrations_hub.transport.throttle import Throttle
 from integrations_hub.vault.keyring import Keyring
@@ -67,7 +69,23 @@ def registry() -> Registry:
 
 def keyring(environ: Mapping[str, str]) -> Keyring:
     """The ring of INTEGRATIONS_SECRET_KEY. Raises SecretKeyMissing."""
-    return Keyring.from_setting(environ.get("INTEGRATIONS_SECRET_KEY", ""))
+    install()
+    setting = environ.get("INTEGRATIONS_SECRET_KEY", "")
+    for key in setting.split(","):
+        GUARD.hide(key.strip())
+    return Keyring.from_setting(setting, on_open=_hide)
+
+
+def _hide(plaintext: str) -> None:
+    """A secret is a text, or a JSON object of texts."""
+    GUARD.hide(plaintext)
+    try:
+        found = json.loads(plaintext)
+    except ValueError:
+        return
+    for value in found.values() if isinstance(found, dict) else ():
+        if isinstance(value, str):
+            GUARD.hide(value)
 
 
 def auth_client(provider: Provider, environ: Mapping[str, str]) -> AuthClient:
@@ -87,6 +105,8 @@ def auth_client_for(
     provider: Provider, credentials: ClientCredentials, environ: Mapping[str, str]
 ) -> AuthClient:
     """The provider's auth client for an app with these credentials."""
+    install()
+    GUARD.hide(credentials.client_secret)
     module = importlib.import_module(f"providers.{provider.key}.auth")
     return cast(
         "AuthClient",
@@ -200,6 +220,7 @@ def provider_http(
 
     `lookup` asks for the served connection (again), `reject` notes a token version that got a 401.
     """
+    install()
     provider = registry().get_provider(connection.provider_key)
     clock = clock or SystemClock()
     budget = budget or Throttle(
@@ -264,6 +285,7 @@ def stages(
     page_size: int | None = None,
 ) -> Iterator[Stages]:
     """All stages over one database session, with a second one for the request budget's threads."""
+    install()
     # a run under way stops at its next transaction when maintenance begins, and goes on afterwards
     database, beside = (
         open_database().asking(lambda: maintenance.pause(environ)) for _ in range(2)

@@ -254,7 +254,8 @@ def test_the_command_line_does_all_three(
     assert json.loads(dry.stdout)["created"] == 1
     assert _all(database) == []
     assert "1 projects are created" in call(app, ["projects", "import", str(path)]).stdout
-    database.execute("UPDATE hub.projects SET bqe_client_name = 'Theirs'")
+    as_a_sync = "set_config('hub.writer', 'sync', true) = 'sync'"
+    database.execute(f"UPDATE hub.projects SET bqe_client_name = 'Theirs' WHERE {as_a_sync}")
     shown = call(app, ["projects", "reset-client", "--dry-run", "--json"])
     assert json.loads(shown.stdout)["differences"][0]["after"] == "Theirs"
     assert _all(database)[0]["client"] == "Ours"

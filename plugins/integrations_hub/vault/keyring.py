@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -29,17 +30,18 @@ class Keyring:
     another connection must not open there.
     """
 
-    def __init__(self, keys: list[_Key]) -> None:
+    def __init__(self, keys: list[_Key], on_open: Callable[[str], None] | None = None) -> None:
         self._keys = keys
+        self._on_open = on_open or _nobody
 
     @staticmethod
-    def from_setting(text: str) -> Keyring:
-        """A comma list of Fernet keys. Raises SecretKeyMissing or SettingInvalid, never showing a key."""
+    def from_setting(text: str, on_open: Callable[[str], None] | None = None) -> Keyring:
+        """A comma list of Fernet keys; `on_open` is told every plaintext that passes. Raises SecretKeyMissing or SettingInvalid, never showing a key."""
         parts = [part.strip() for part in text.split(",") if part.strip()]
         if not parts:
             raise SecretKeyMissing(f"{_SETTING} is not set.")
         return Keyring(
-            [_key(part, number, len(parts)) for number, part in enumerate(parts, start=1)]
+            [_key(part, number, len(parts)) for number, part in enumerate(parts, start=1)], on_open
         )
 
     @staticmethod
@@ -59,6 +61,7 @@ class Keyring:
 
     def seal(self, plaintext: str, *, purpose: str) -> Sealed:
         """Encrypt with the first key."""
+        self._on_open(plaintext)
         inside = f"{purpose}\0{plaintext}".encode()
         return Sealed(self._keys[0].key_id, self._keys[0].fernet.encrypt(inside))
 
@@ -71,6 +74,7 @@ class Keyring:
                 hint="The row was moved or copied by hand: reconnect the connection.",
                 code="SECRET_MISPLACED",
             )
+        self._on_open(plaintext)
         return plaintext
 
     def can_open(self, sealed: Sealed) -> bool:
@@ -115,6 +119,10 @@ class Keyring:
         """Whether any key of the ring signed `data`; constant time per key."""
         given = signature.encode()
         return any(hmac.compare_digest(_mac(key, data).encode(), given) for key in self._keys)
+
+
+def _nobody(_plaintext: str) -> None:
+    """Nobody is told."""
 
 
 def _key(text: str, number: int, total: int) -> _Key:
