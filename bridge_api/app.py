@@ -46,7 +46,7 @@ from integrations_hub.store.database import Database
 from integrations_hub.store.migrate import current, head
 from integrations_hub.transport.hosts import check_base_url
 from integrations_hub.transport.log_guard import install
-from integrations_hub.wiring import SecretResolver
+from integrations_hub.vault.secret_ref import SecretResolver
 
 log = logging.getLogger(__name__)
 _AGAIN_S = 5.0

@@ -17,7 +17,7 @@ from integrations_hub import admin_wiring
 from integrations_hub.admin.rules import Actor
 from integrations_hub.admin_wiring import AdminServices, AuthClients
 from integrations_hub.ports.airflow import AirflowClient
-from integrations_hub.wiring import SecretResolver
+from integrations_hub.vault.secret_ref import SecretResolver
 
 
 @dataclass(frozen=True)

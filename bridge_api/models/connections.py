@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from integrations_hub.admin.connections import status_of
 from integrations_hub.admin.lifecycle import Withdrawn
 from integrations_hub.domain.connection import Connection
-from integrations_hub.ports.records import ConnectionValues, Holdings
+from integrations_hub.ports.connections import ConnectionValues
+from integrations_hub.ports.lifecycle import Holdings
 
 _KEY = r"^[a-z0-9]+(_[a-z0-9]+)*$"
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"

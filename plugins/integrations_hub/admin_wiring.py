@@ -56,8 +56,8 @@ from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.hosts import HostGuard
 from integrations_hub.transport.oauth import pkce_pair
 from integrations_hub.vault.keyring import Keyring
+from integrations_hub.vault.secret_ref import SecretResolver, app_environ
 from integrations_hub.vault.state_dir import instance_id
-from integrations_hub.wiring import SecretResolver
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def admin(
         provider = registry.get_provider(connection.provider_key)
         if auth_client is not None:
             return auth_client(provider)
-        return wiring.auth_client(provider, wiring.app_environ(connection, environ, resolve))
+        return wiring.auth_client(provider, app_environ(provider, connection, environ, resolve))
 
     def open_() -> bool:
         return maintenance.reason(environ) is None

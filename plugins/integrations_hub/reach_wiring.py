@@ -19,7 +19,7 @@ from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.http_date import parse_http_date
 from integrations_hub.transport.reach import SocketNetwork
 from integrations_hub.transport.throttle import Throttle, Unmetered
-from integrations_hub.wiring import SecretResolver
+from integrations_hub.vault.secret_ref import SecretResolver
 
 _WAIT_S = 10.0  # a person looks on
 

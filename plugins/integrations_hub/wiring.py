@@ -53,6 +53,7 @@ from integrations_hub.transport.log_guard import GUARD, install
 from integrations_hub.transport.stored_credentials import StoredCredentials
 from integrations_hub.transport.throttle import Throttle
 from integrations_hub.vault.keyring import Keyring
+from integrations_hub.vault.secret_ref import SecretResolver, app_environ
 from integrations_hub.vault.state_dir import TokenSpool, instance_id, state_dir
 
 
@@ -126,35 +127,6 @@ def object_client(provider: Provider, obj: ObjectMeta, http: HttpClient) -> Obje
     return cast("ObjectClient", module.build(provider, obj, http))
 
 
-SecretResolver = Callable[[str], "tuple[str, str]"]
-"""`airflow:<conn_id>` -> (client id, client secret); only Airflow's own processes have one."""
-
-
-def app_environ(
-    connection: Connection, environ: Mapping[str, str], resolve: SecretResolver | None
-) -> Mapping[str, str]:
-    """The environment with the app's id and secret from where the connection's secret_ref says.
-
-    Raises SettingInvalid in a process without Airflow.
-    """
-    if connection.secret_ref is None:
-        return environ
-    if resolve is None:
-        raise SettingInvalid(
-            f"{connection.key} keeps its app's secret in {connection.secret_ref}, which only Airflow's "
-            "api-server can read; this process runs without Airflow.",
-            hint="Use the Hub that Airflow's api-server serves at /hub.",
-            code="SECRET_REF_NEEDS_AIRFLOW",
-        )
-    client_id, client_secret = resolve(connection.secret_ref)
-    prefix = registry().get_provider(connection.provider_key).oauth.env_prefix
-    return {
-        **environ,
-        f"{prefix}_CLIENT_ID": client_id,
-        f"{prefix}_CLIENT_SECRET": client_secret,
-    }
-
-
 def broker(
     database: Database,
     environ: Mapping[str, str],
@@ -168,7 +140,7 @@ def broker(
         provider = registry().get_provider(connection.provider_key)
         if connection.flow == "client_credentials":
             return StoredCredentials(lambda own: auth_client_for(provider, own, environ))
-        return auth_client(provider, app_environ(connection, environ, resolve))
+        return auth_client(provider, app_environ(provider, connection, environ, resolve))
 
     def facts_of(connection: Connection) -> RefreshFacts:
         facts = registry().get_provider(connection.provider_key).oauth

@@ -316,8 +316,8 @@ def test_the_broker_uses_it_and_copies_it_nowhere(
 ) -> None:
     """A refresh at a scripted identity server: the form carries the site's secret, no table does."""
     from integrations_hub import wiring
+    from integrations_hub.ports.connections import ConnectionValues
     from integrations_hub.ports.outside import HttpResponse
-    from integrations_hub.ports.records import ConnectionValues
     from integrations_hub.refresh import seal_pair
     from integrations_hub.store.tokens import PostgresTokenStore
 
@@ -344,6 +344,8 @@ def test_the_broker_uses_it_and_copies_it_nowhere(
         made.id, seal_pair(wiring.keyring(environ), made.id, access="a", refresh="r"), expires_in_s=1,
         api_base_url="https://api.bqecore.com/api", company_id="c", actor="ada", request_id=None,
     )  # fmt: skip
+    expire = "UPDATE hub.integration_connection SET token_expires_at = now()"
+    database.execute(expire)
     served = wiring.broker(database, environ, resolve=resolve).serve(made.id)
     assert (served.state, served.access_token) == ("ready", "new-access")
     assert (forms[0]["client_id"], forms[0]["client_secret"]) == (
@@ -354,6 +356,6 @@ def test_the_broker_uses_it_and_copies_it_nowhere(
     held = "".join(str(database.rows(f"SELECT * FROM hub.{table['name']}")) for table in tables)
     assert "airflow:site_app" in held
     assert "site-secret-canary" not in held
-    database.execute("UPDATE hub.integration_connection SET token_expires_at = now()")
+    database.execute(expire)
     alone = wiring.broker(database, environ).serve(made.id)
     assert (alone.state, "only Airflow's api-server can read" in alone.reason) == ("refused", True)

@@ -42,7 +42,7 @@ class Fetching:
             request_id=None, expected_revision=None,
         )  # fmt: skip
         self._rule = rules.set_enabled(rule.id, True, actor="ada", request_id=None)
-        self._world = world
+        self._world, self._connection_id = world, world.id
         self.error: BaseException | None = None
         with self._stages() as stages:
             self.run_id = stages.plan(
@@ -62,7 +62,7 @@ class Fetching:
     def _lookup(self, provider_key: str, key: str) -> ServedConnection:
         database = Database.from_url(self._world.url)
         try:
-            return self._world.broker(database).serve(self._world.id)
+            return self._world.broker(database).serve(self._connection_id)
         finally:
             database.close()
 
@@ -117,8 +117,8 @@ def test_a_refresh_in_flight_raises_nobody_from_the_dead(
     grants = kept_grants(world, monkeypatch)
     world.expire()
     world.sandbox.script({"delay_ms": 1500}, path="/idp/connect/token")
-    own = Database.from_url(world.url)
-    asking = threading.Thread(target=lambda: world.broker(own).serve(world.id, wait_s=30))
+    own, connection_id = Database.from_url(world.url), world.id
+    asking = threading.Thread(target=lambda: world.broker(own).serve(connection_id, wait_s=30))
     asking.start()
     until(lambda: [r for r in world.sandbox.requests() if r["path"] == "/idp/connect/token"][1:])
     world.admin().lifecycle.disconnect("bqe", "acme", world.actor)
@@ -140,8 +140,8 @@ def test_a_reconnect_in_that_time_keeps_its_tokens(
     revoked = spied_revocations(monkeypatch)
     world.expire()
     world.sandbox.script({"delay_ms": 1500}, path="/idp/connect/token")
-    own = Database.from_url(world.url)
-    asking = threading.Thread(target=lambda: world.broker(own).serve(world.id, wait_s=30))
+    own, connection_id = Database.from_url(world.url), world.id
+    asking = threading.Thread(target=lambda: world.broker(own).serve(connection_id, wait_s=30))
     asking.start()
     until(lambda: [r for r in world.sandbox.requests() if r["path"] == "/idp/connect/token"][1:])
     world.set("token_version = token_version + 1, refresh_claim = NULL, refresh_claim_until = NULL")
@@ -191,7 +191,7 @@ def test_new_limits_reach_the_next_request_of_a_task(world: Connected) -> None:
 
 
 def _limits(values: dict[str, int]) -> Any:
-    from integrations_hub.ports.records import ConnectionValues
+    from integrations_hub.ports.connections import ConnectionValues
 
     return ConnectionValues(limits=values)
 

@@ -12,7 +12,7 @@ from integrations_hub.admin.rules import Actor
 from integrations_hub.admin_wiring import AdminServices
 from integrations_hub.catalog.metadata import RateLimits
 from integrations_hub.domain.connection import Connection
-from integrations_hub.ports.records import ConnectionStore
+from integrations_hub.ports.connections import ConnectionStore
 from integrations_hub.refresh import seal_pair
 from integrations_hub.store.budget import BudgetStore
 from integrations_hub.store.connections import PostgresConnectionStore

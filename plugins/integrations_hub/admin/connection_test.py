@@ -24,9 +24,9 @@ from integrations_hub.errors import (
     PermissionMissing,
     RateLimited,
 )
+from integrations_hub.ports.lifecycle import LifecycleStore
 from integrations_hub.ports.outside import Clock, HttpClient, HttpResponse, Network
 from integrations_hub.ports.provider import ObjectClient
-from integrations_hub.ports.records import LifecycleStore
 
 PER_MINUTE = 6
 _ESSENTIAL = ("token", "list")

@@ -18,7 +18,7 @@ from integrations_hub.errors import (
     NotFound,
 )
 from integrations_hub.ports.airflow import AirflowClient
-from integrations_hub.ports.records import NO_VALUES, ConnectionStore, ConnectionValues
+from integrations_hub.ports.connections import NO_VALUES, ConnectionStore, ConnectionValues
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,11 @@ from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection, TokenGrant
 from integrations_hub.errors import ConfigurationError, HubError
 from integrations_hub.failpoints import hit
+from integrations_hub.ports.connections import ConnectionStore
 from integrations_hub.ports.credentials import OAuthFlowStore, StartedFlow, Vault
 from integrations_hub.ports.outside import Clock
 from integrations_hub.ports.provider import AuthClient
-from integrations_hub.ports.records import AuditStore, ConnectionStore
+from integrations_hub.ports.records import AuditStore
 
 TTL_S = 600
 FLOW = "authorization_code"

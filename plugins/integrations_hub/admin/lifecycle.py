@@ -16,8 +16,9 @@ from integrations_hub.admin.rules import Actor
 from integrations_hub.domain.connection import Connection
 from integrations_hub.errors import ConfigurationError, HubError, LeaseHeld
 from integrations_hub.ports.credentials import Sealed, Vault
+from integrations_hub.ports.lifecycle import Holdings, LifecycleStore
 from integrations_hub.ports.provider import AuthClient
-from integrations_hub.ports.records import AuditStore, Holdings, LifecycleStore
+from integrations_hub.ports.records import AuditStore
 from integrations_hub.refresh import purpose_of
 
 log = logging.getLogger(__name__)

@@ -2,116 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from integrations_hub.domain.audit import AuditEntry, AuditHead, AuditVerdict
-from integrations_hub.domain.connection import Connection
-from integrations_hub.domain.listing import FilterProbe
 from integrations_hub.domain.resync import OpenResync
 from integrations_hub.domain.rule import Rule, RuleRevision
 from integrations_hub.domain.run import Run, RunRequest
-from integrations_hub.ports.credentials import Sealed
-
-
-@dataclass(frozen=True)
-class ConnectionValues:
-    """What an admin sets on a connection; None = leave it, an empty `secret_ref` takes it away.
-
-    `limits`: its own rate limits, e.g. {"requestsPerMinute": 60}. `headers`: values of the headers
-    that the provider wants from the connection. `secret_ref`: airflow:<conn_id>.
-    """
-
-    label: str | None = None
-    limits: dict[str, int] | None = None
-    headers: dict[str, str] | None = None
-    secret_ref: str | None = None
-
-    def told(self) -> dict[str, Any]:
-        """What was given, for the audit."""
-        return {name: value for name, value in vars(self).items() if value is not None}
-
-
-NO_VALUES = ConnectionValues()
-
-
-class ConnectionStore(Protocol):
-    def create(
-        self,
-        *,
-        provider_key: str,
-        key: str,
-        label: str,
-        environment: str,
-        actor: str,
-        request_id: str | None,
-        values: ConnectionValues = ...,
-    ) -> Connection: ...
-
-    def change(
-        self,
-        connection: Connection,
-        values: ConnectionValues,
-        *,
-        actor: str,
-        request_id: str | None,
-    ) -> Connection: ...
-
-    def get(self, provider_key: str, key: str) -> Connection:
-        """Raises NotFound."""
-
-    def by_id(self, connection_id: int) -> Connection: ...
-
-    def list(self, provider_key: str | None = None) -> list[Connection]: ...
-
-    def save_probe(self, connection_id: int, object_key: str, probe: FilterProbe) -> None: ...
-
-
-@dataclass(frozen=True)
-class Holdings:
-    """What hangs on a connection: rows by kind, and the run that works on it now."""
-
-    rules: int
-    enabled_dags: tuple[str, ...]
-    links: int
-    states: int
-    settings: int
-    quarantined: int
-    runs: int
-    working_run: int | None
-
-
-class LifecycleStore(Protocol):
-    """Switching a connection off and on, taking its tokens away, deleting it; each with its audit."""
-
-    def set_disabled(
-        self, connection: Connection, disabled: bool, *, actor: str, request_id: str | None
-    ) -> Connection:
-        """No entry when it is so already. Raises NotFound."""
-
-    def disconnect(
-        self, connection: Connection, *, actor: str, request_id: str | None
-    ) -> tuple[Connection, Sealed | None]:
-        """Forget its tokens and sign-ins under way; returns the sealed pair that is to be revoked."""
-
-    def note_test(
-        self, connection: Connection, *, per_minute: int, actor: str, request_id: str | None
-    ) -> None:
-        """The audit entry of a connection test. Raises TooOften above `per_minute`."""
-
-    def holdings(self, connection: Connection) -> Holdings: ...
-
-    def delete(
-        self,
-        connection: Connection,
-        objects: Sequence[str],
-        *,
-        actor: str,
-        request_id: str | None,
-    ) -> tuple[Holdings, Sealed | None]:
-        """Links, marks, settings and tokens go, runs and audit stay. Raises LeaseHeld, NotFound."""
 
 
 class RuleStore(Protocol):

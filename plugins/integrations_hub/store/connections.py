@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.listing import FilterProbe
 from integrations_hub.errors import ConflictingChange, NotFound
-from integrations_hub.ports.records import NO_VALUES, ConnectionValues
+from integrations_hub.ports.connections import NO_VALUES, ConnectionValues
 from integrations_hub.store.audit import record
 from integrations_hub.store.database import Database, Row
 from integrations_hub.store.statements import load

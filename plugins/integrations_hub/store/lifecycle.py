@@ -9,7 +9,7 @@ from typing import Any
 from integrations_hub.domain.connection import Connection
 from integrations_hub.errors import LeaseHeld, NotFound, TooOften
 from integrations_hub.ports.credentials import Sealed
-from integrations_hub.ports.records import Holdings
+from integrations_hub.ports.lifecycle import Holdings
 from integrations_hub.store.audit import record
 from integrations_hub.store.database import Connection as Session
 from integrations_hub.store.database import Database, Row
