@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import traceback
 from collections.abc import Callable, Coroutine
 from inspect import iscoroutinefunction
 from typing import Any
@@ -53,8 +52,9 @@ class HubRoute(APIRoute):
 
 
 def _tell(path: str, error: Exception) -> None:
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    log.error("route_failed path=%s error=%s\n%s", path, type(error).__name__, frames)
+    name = type(error).__name__
+    unnamed = (RuntimeError, RuntimeError(f"{name} (its text is left out)"), error.__traceback__)
+    log.error("route_failed path=%s error=%s", path, name, exc_info=unnamed)
 
 
 def refuse_unguarded(app: FastAPI) -> None:

@@ -6,28 +6,21 @@ Finds providers by folder, never by name. Everything here is built on demand; no
 from __future__ import annotations
 
 import importlib
-import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 from integrations_hub.access import Broker, RefreshFacts
 from integrations_hub.admin import maintenance
-from integrations_hub.catalog.loader import load_folders
+from integrations_hub.auth_wiring import auth_client, auth_client_for, keyring, registry
 from integrations_hub.catalog.metadata import ObjectMeta, Provider
-from integrations_hub.catalog.overlay import read_overlay
-from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection, ServedConnection
-from integrations_hub.domain.credentials import ClientCredentials
 from integrations_hub.domain.run import Run, RunRequest
-from integrations_hub.errors import SettingInvalid
 from integrations_hub.ports.credentials import TokenStore
 from integrations_hub.ports.outside import Budget, Clock, HttpClient
-from integrations_hub.ports.provider import AuthClient, ObjectClient, Refresher
+from integrations_hub.ports.provider import ObjectClient, Refresher
 from integrations_hub.ports.sync import ConnectionLookup
 from integrations_hub.store.budget import BudgetStore
 from integrations_hub.store.connections import PostgresConnectionStore
@@ -48,77 +41,23 @@ from integrations_hub.sync.replay import Replay
 from integrations_hub.sync.upsert import Upsert
 from integrations_hub.transport.client import ProviderHttp
 from integrations_hub.transport.clock import SystemClock
-from integrations_hub.transport.form_post import RequestsFormPoster
-from integrations_hub.transport.log_guard import GUARD, install
+from integrations_hub.transport.log_guard import install
 from integrations_hub.transport.stored_credentials import StoredCredentials
 from integrations_hub.transport.throttle import Throttle
-from integrations_hub.vault.keyring import Keyring
 from integrations_hub.vault.secret_ref import SecretResolver, app_environ
 from integrations_hub.vault.state_dir import TokenSpool, instance_id, state_dir
 
-
-@lru_cache(maxsize=1)
-def registry() -> Registry:
-    """Every provider folder of the `providers` package, validated once per process.
-
-    HUB_METADATA_OVERLAY is read here, as every process must see the same metadata.
-    """
-    package = importlib.import_module("providers")
-    overlay = read_overlay(os.environ.get("HUB_METADATA_OVERLAY", ""))
-    return load_folders([Path(str(one)) for one in package.__path__], overlay)
-
-
-def keyring(environ: Mapping[str, str]) -> Keyring:
-    """The ring of INTEGRATIONS_SECRET_KEY. Raises SecretKeyMissing."""
-    install()
-    setting = environ.get("INTEGRATIONS_SECRET_KEY", "")
-    for key in setting.split(","):
-        GUARD.hide(key.strip())
-    return Keyring.from_setting(setting, on_open=_hide)
-
-
-def _hide(plaintext: str) -> None:
-    """A secret is a text, or a JSON object of texts."""
-    GUARD.hide(plaintext)
-    try:
-        found = json.loads(plaintext)
-    except ValueError:
-        return
-    for value in found.values() if isinstance(found, dict) else ():
-        if isinstance(value, str):
-            GUARD.hide(value)
-
-
-def auth_client(provider: Provider, environ: Mapping[str, str]) -> AuthClient:
-    """The provider's auth client with the client credentials of the environment."""
-    prefix = provider.oauth.env_prefix
-    missing = [n for n in (f"{prefix}_CLIENT_ID", f"{prefix}_CLIENT_SECRET") if not environ.get(n)]
-    if missing:
-        raise SettingInvalid(
-            f"{provider.display_name} cannot be connected: {' and '.join(missing)} is not set.",
-            hint="Set it in the environment of the api-server and restart it.",
-        )
-    own = ClientCredentials(environ[f"{prefix}_CLIENT_ID"], environ[f"{prefix}_CLIENT_SECRET"])
-    return auth_client_for(provider, own, environ)
-
-
-def auth_client_for(
-    provider: Provider, credentials: ClientCredentials, environ: Mapping[str, str]
-) -> AuthClient:
-    """The provider's auth client for an app with these credentials."""
-    install()
-    GUARD.hide(credentials.client_secret)
-    module = importlib.import_module(f"providers.{provider.key}.auth")
-    return cast(
-        "AuthClient",
-        module.build(
-            provider,
-            poster=RequestsFormPoster(user_agent=provider.http.user_agent),
-            client_id=credentials.client_id,
-            client_secret=credentials.client_secret,
-            environ=environ,
-        ),
-    )
+__all__ = [
+    "Stages",
+    "auth_client",
+    "auth_client_for",
+    "broker",
+    "keyring",
+    "object_client",
+    "provider_http",
+    "registry",
+    "stages",
+]
 
 
 def object_client(provider: Provider, obj: ObjectMeta, http: HttpClient) -> ObjectClient:

@@ -315,7 +315,7 @@ def test_the_broker_uses_it_and_copies_it_nowhere(
     database: Database, database_url: str, search_path: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refresh at a scripted identity server: the form carries the site's secret, no table does."""
-    from integrations_hub import wiring
+    from integrations_hub import auth_wiring, wiring
     from integrations_hub.ports.connections import ConnectionValues
     from integrations_hub.ports.outside import HttpResponse
     from integrations_hub.refresh import seal_pair
@@ -331,7 +331,7 @@ def test_the_broker_uses_it_and_copies_it_nowhere(
             body = {"access_token": "new-access", "refresh_token": "r2", "expires_in": 3600}
             return HttpResponse(200, {}, json.dumps(body).encode())
 
-    monkeypatch.setattr(wiring, "RequestsFormPoster", Poster)
+    monkeypatch.setattr(auth_wiring, "RequestsFormPoster", Poster)
     environ = {
         "INTEGRATIONS_SECRET_KEY": Fernet.generate_key().decode(),
         "HUB_DATABASE_URL": database_url,

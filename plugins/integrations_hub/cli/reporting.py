@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from integrations_hub.cli.shutdown import StopRequested
 from integrations_hub.errors import HubError
+from integrations_hub.transport.log_guard import install
 
 
 class ReportingGroup(TyperGroup):
@@ -18,6 +19,7 @@ class ReportingGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
+        install()
         try:
             return super().invoke(ctx)
         except StopRequested as stop:

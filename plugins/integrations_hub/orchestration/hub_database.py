@@ -48,6 +48,8 @@ def served_connection(provider_key: str, connection_key: str) -> ServedConnectio
     from airflow.sdk.exceptions import AirflowNotFoundException
     from airflow.sdk.log import mask_secret
 
+    from integrations_hub.transport.log_guard import GUARD
+
     conn_id = f"hub_{provider_key}_{connection_key}"
     try:
         found = Connection.get(conn_id)
@@ -58,7 +60,8 @@ def served_connection(provider_key: str, connection_key: str) -> ServedConnectio
     if not state:
         return _refused(provider_key, connection_key, f"{conn_id} was not answered by the Hub")
     if found.password:
-        mask_secret(found.password)
+        GUARD.also(mask_secret)
+        GUARD.hide(found.password)
     return ServedConnection(
         state=state,
         provider_key=provider_key,

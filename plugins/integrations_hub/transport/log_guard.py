@@ -9,14 +9,20 @@ import logging
 import re
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from numbers import Number
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from integrations_hub.domain.redaction import MASK, redact_sensitive, redact_text
+from integrations_hub.domain.redaction import MASK, redact_text
 
 _SHORTEST_SECRET = 8  # shorter values are ordinary words: masking them would garble the log
-_REMEMBERED = 100
+_REMEMBERED = 300
+_CONTROLS = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
+_ESCAPED = {number: repr(chr(number))[1:-1] for number in _CONTROLS}
+_ESCAPED_IN_TRACES = {
+    number: text for number, text in _ESCAPED.items() if chr(number) not in "\n\t"
+}
 _GUARDED = (
     "integrations_hub", "bridge_api", "providers", "urllib3", "requests", "httpx", "httpcore", "psycopg", "uvicorn", "starlette",
     "fastapi", "alembic", "sqlalchemy", "asyncio",
@@ -27,30 +33,30 @@ _ACCESS_LOG = "uvicorn.access"  # its formatter takes the arguments apart: they 
 class LogGuard(logging.Filter):
     """Redacts message, arguments and traceback of every record that passes; drops none.
 
-    `hide` adds a value (a token in use) that is masked wherever it occurs, also encoded; `also` a listener that is
-    told every hidden form (Airflow's own masker).
+    What comes from outside as an argument stays on its line: control characters are escaped. `hide` adds a
+    value (a token in use) that is masked wherever it occurs, also encoded; `also` a listener that is told
+    every hidden form (Airflow's own masker).
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._hidden: tuple[str, ...] = ()
-        self._pattern: re.Pattern[str] | None = None
+        self._hidden: dict[str, set[str]] = {}
+        self._forms: tuple[str, ...] = ()  # lower case, the longest first
         self._listeners: list[Callable[[str], None]] = []
         self._lock = threading.Lock()
 
     def hide(self, secret: str) -> None:
-        """Mask this value from now on, in any encoding; the newest hundred are remembered."""
-        if len(secret) < _SHORTEST_SECRET:
+        """Mask this value from now on, in any encoding; the newest ones are remembered."""
+        if len(secret) < _SHORTEST_SECRET or secret in self._hidden:
             return
+        forms = forms_of(secret)
         with self._lock:
-            if secret in self._hidden:
-                return
-            self._hidden = (*self._hidden[-(_REMEMBERED - 1) :], secret)
-            forms = {form for hidden in self._hidden for form in forms_of(hidden)}
-            longest_first = sorted(forms, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+            kept = [*self._hidden.items(), (secret, forms)][-_REMEMBERED:]
+            self._hidden = dict(kept)
+            every = {form.lower() for _, some in kept for form in some}
+            self._forms = tuple(sorted(every, key=len, reverse=True))
         for listener in self._listeners:
-            for form in forms_of(secret):
+            for form in forms:
                 listener(form)
 
     def also(self, listener: Callable[[str], None]) -> None:
@@ -67,7 +73,7 @@ class LogGuard(logging.Filter):
             record.args = ()
         if record.exc_info and record.exc_info[0] is not None:
             trace = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
-            record.exc_text = self.redact(trace)
+            record.exc_text = self.redact(trace).translate(_ESCAPED_IN_TRACES)
             record.exc_info = None
         elif record.exc_text:
             record.exc_text = self.redact(record.exc_text)
@@ -77,11 +83,28 @@ class LogGuard(logging.Filter):
 
     def redact(self, text: str) -> str:
         """`text` without hidden values and without what redact_text knows."""
-        pattern = self._pattern
-        return redact_text(pattern.sub(MASK, text) if pattern else text)
+        lowered = text.lower()
+        for form in self._forms:
+            if form in lowered:
+                text = re.sub(re.escape(form), MASK, text, flags=re.IGNORECASE)
+                lowered = text.lower()
+        return redact_text(text)
 
     def _argument(self, argument: Any) -> Any:
-        return self.redact(argument) if isinstance(argument, str) else redact_sensitive(argument)
+        return self.redact(argument) if isinstance(argument, str) else argument
+
+
+class _OneLine:
+    """An argument whose text cannot begin a line or steer a terminal."""
+
+    def __init__(self, argument: object) -> None:
+        self._argument = argument
+
+    def __str__(self) -> str:
+        return str(self._argument).translate(_ESCAPED)
+
+    def __repr__(self) -> str:
+        return repr(self._argument).translate(_ESCAPED)
 
 
 def forms_of(secret: str) -> set[str]:
@@ -101,11 +124,20 @@ def forms_of(secret: str) -> set[str]:
 
 
 def _message(record: logging.LogRecord) -> str:
+    """The formatted message; a message that does not fit its arguments is kept without them."""
+    message, args = str(record.msg), record.args
+    if not args:
+        return message.translate(_ESCAPED_IN_TRACES)
     try:
-        return record.getMessage()
+        if isinstance(args, Mapping):
+            return message % {name: _one_line(value) for name, value in args.items()}
+        return message % tuple(_one_line(value) for value in args)
     except (TypeError, ValueError, KeyError):
-        # a broken format string must not let its arguments through by the handler's error path
-        return f"{record.msg} (arguments left out: they do not fit the message)"
+        return message
+
+
+def _one_line(argument: Any) -> Any:
+    return argument if isinstance(argument, Number) else _OneLine(argument)
 
 
 GUARD = LogGuard()

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from integrations_hub.catalog.metadata import ErrorRule, Provider
-from integrations_hub.domain.redaction import redact_text
 from integrations_hub.errors import (
     AuthorizationNeeded,
     HubError,
@@ -20,6 +19,7 @@ from integrations_hub.errors import (
     UnexpectedRedirect,
 )
 from integrations_hub.ports.outside import HttpResponse
+from integrations_hub.transport.log_guard import GUARD
 from integrations_hub.transport.retry import parse_retry_after
 
 _KEYS = ("Key", "key", "error", "code", "ErrorCode")
@@ -156,7 +156,12 @@ def _text(response: HttpResponse) -> str:
 
 def _said(response: HttpResponse) -> str:
     """What the provider said, fit for a message: one line, redacted, short; no bodies that are no errors."""
-    said = " ".join(_member(response, _MESSAGES).split())[:_SHOWN_CHARS]
-    shown = f": {redact_text(said)}" if said else "."
-    correlation = _member(response, _IDS)[:64]
+    said = _shown(response, _MESSAGES)[:_SHOWN_CHARS]
+    shown = f": {said}" if said else "."
+    correlation = _shown(response, _IDS)[:64]
     return f"{shown} (its id: {correlation})" if correlation else shown
+
+
+def _shown(response: HttpResponse, names: tuple[str, ...]) -> str:
+    """Redacted before it is cut: a piece of a token is not recognised any more."""
+    return GUARD.redact(" ".join(_member(response, names).split()))

@@ -145,3 +145,23 @@ def test_the_access_log_keeps_its_parts_and_loses_the_secrets(installed, caplog)
     (record,) = caplog.records
     assert len(record.args) == 5
     assert "callback?code=***&state=***" in record.getMessage()
+
+
+def test_what_comes_from_outside_cannot_begin_a_line_or_steer_a_terminal(log):
+    logger, _, out = log
+    logger.error("the record %s is odd (%r)", "a\r\nERROR forged\u2028\x1b[31mred\x85", "b\nc")
+    logger.error("broken", exc_info=ValueError("\x1b[2Jcleared\rgone"))
+    logger.error("%(name)s has %(n)d", {"name": "x\ny", "n": 3})
+    said = out.getvalue()
+    assert [line for line in said.split("\n") if line.startswith("ERROR forged")] == []
+    assert r"a\r\nERROR forged\u2028\x1b[31mred\x85 is odd ('b\nc')" in said
+    assert r"x\ny has 3" in said
+    assert not set(said) & set("\r\x1b\x85\u2028")
+
+
+def test_it_remembers_a_few_hundred_values_and_forgets_the_oldest(log):
+    logger, guard, out = log
+    for number in range(301):
+        guard.hide(f"opaque-{number:04d}-value")
+    logger.error("opaque-0000-value opaque-0001-value opaque-0300-value")
+    assert out.getvalue() == f"opaque-0000-value {MASK} {MASK}\n"
