@@ -94,20 +94,7 @@ class Engine:
 
     def stages(self) -> wiring.Stages:
         """Stages on their own database sessions."""
-        made = self._open.enter_context(
-            wiring.stages(
-                open_database=lambda: Database.from_url(self.url),
-                lookup=_never,
-                environ={"INTEGRATIONS_ENABLED": "true"},
-                page_size=self.page_size,
-            )
-        )
-        fetch = replace(
-            made._fetch,
-            http_for=lambda *_: _NoHttp(self.client),
-            client_for=lambda *_: self.client,
-        )
-        return replace(made, _fetch=fetch)
+        return open_stages(self._open, self.url, self.client, self.page_size)
 
     def request(self, trigger: str = "scheduled", **params: Any) -> RunRequest:
         """A new Dag run's request."""
@@ -180,6 +167,20 @@ class Engine:
         """Close every session."""
         self._open.close()
         self.database.close()
+
+
+def open_stages(opened: ExitStack, url: str, client: ObjectClient, page_size: int) -> wiring.Stages:
+    """The stages of production with this list in the provider's place; `opened` closes their sessions."""
+    made = opened.enter_context(
+        wiring.stages(
+            open_database=lambda: Database.from_url(url),
+            lookup=_never,
+            environ={"INTEGRATIONS_ENABLED": "true"},
+            page_size=page_size,
+        )
+    )
+    fetch = replace(made._fetch, http_for=lambda *_: _NoHttp(client), client_for=lambda *_: client)
+    return replace(made, _fetch=fetch)
 
 
 def _never(provider_key: str, connection_key: str) -> Any:
