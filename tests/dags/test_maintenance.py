@@ -52,13 +52,13 @@ def hub(
     """The engine reads HUB_STATE_DIR as a task does."""
     listed = FakeList(portfolio(40))
     made = Engine(database_url, listed)
-    kit_stages = engine_kit.wiring.stages
+    kit_stages = engine_kit.sync_wiring.stages
 
     def stages(**settings: Any) -> Any:
         settings["environ"] = {**settings["environ"], "HUB_STATE_DIR": str(state)}
         return kit_stages(**settings)
 
-    monkeypatch.setattr(engine_kit, "wiring", SimpleNamespace(stages=stages))
+    monkeypatch.setattr(engine_kit, "sync_wiring", SimpleNamespace(stages=stages))
     yield made, listed
     made.close()
 

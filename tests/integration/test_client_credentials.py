@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from integrations_hub import admin_wiring, wiring
+from integrations_hub import admin_wiring, sync_wiring, wiring
 from integrations_hub.domain.connection import ServedConnection
 from integrations_hub.domain.run import RunRequest
 from integrations_hub.store.database import Database
@@ -121,7 +121,7 @@ def test_its_widgets_arrive_as_projects(hub: BridgeKit) -> None:
     assert saved.status_code == 200, saved.text
     enabled = hub.call("POST", f"{API}/widgets/rule/enable?connection=main", {})
     assert enabled.status_code == 200, enabled.text
-    with wiring.stages(
+    with sync_wiring.stages(
         open_database=lambda: Database.from_url(hub.environ["HUB_DATABASE_URL"]),
         lookup=lambda *_: serve(hub),
         environ=hub.environ,

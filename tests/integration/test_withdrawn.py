@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from integrations_hub import wiring
+from integrations_hub import sync_wiring, wiring
 from integrations_hub.domain.connection import ServedConnection, TokenGrant
 from integrations_hub.domain.run import RunRequest
 from integrations_hub.errors import ConnectionNotReady, Disconnected, RunFailed
@@ -52,7 +52,7 @@ class Fetching:
         self.thread.start()
 
     def _stages(self) -> Any:
-        return wiring.stages(
+        return sync_wiring.stages(
             open_database=lambda: Database.from_url(self._world.url),
             lookup=self._lookup,
             environ=self._world.environ | {"INTEGRATIONS_ENABLED": "true"},

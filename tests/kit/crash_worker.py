@@ -162,7 +162,7 @@ def _carry_out(order: Order) -> int:
         return AGAIN
 
 
-def _tasks(order: Order, stages: wiring.Stages) -> int:
+def _tasks(order: Order, stages: sync_wiring.Stages) -> int:
     """As Airflow: plan first, every stage by the run's id, finish also after a failure."""
     progress = Path(order.progress)
     if not progress.exists():

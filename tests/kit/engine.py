@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from integrations_hub import wiring
+from integrations_hub import sync_wiring
 from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.rule import Rule
 from integrations_hub.domain.run import RunRequest
@@ -92,7 +92,7 @@ class Engine:
         """A new revision of the rule, with these options changed."""
         self.rule = self._rule({**self.rule.body, **options})
 
-    def stages(self) -> wiring.Stages:
+    def stages(self) -> sync_wiring.Stages:
         """Stages on their own database sessions."""
         return open_stages(self._open, self.url, self.client, self.page_size)
 
@@ -169,10 +169,12 @@ class Engine:
         self.database.close()
 
 
-def open_stages(opened: ExitStack, url: str, client: ObjectClient, page_size: int) -> wiring.Stages:
+def open_stages(
+    opened: ExitStack, url: str, client: ObjectClient, page_size: int
+) -> sync_wiring.Stages:
     """The stages of production with this list in the provider's place; `opened` closes their sessions."""
     made = opened.enter_context(
-        wiring.stages(
+        sync_wiring.stages(
             open_database=lambda: Database.from_url(url),
             lookup=_never,
             environ={"INTEGRATIONS_ENABLED": "true"},

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from integrations_hub import admin_wiring, wiring
+from integrations_hub import admin_wiring, sync_wiring, wiring
 from integrations_hub.access import seal_pair
 from integrations_hub.domain.connection import Connection
 from integrations_hub.store.connections import PostgresConnectionStore
@@ -72,12 +72,12 @@ class SandboxEngine(Engine):
             request_id=None,
         )
 
-    def stages(self) -> wiring.Stages:
+    def stages(self) -> sync_wiring.Stages:
         """Stages on their own database sessions, with the provider's own client."""
         own = self._open.enter_context(closing(Database.from_url(self.url)))
         broker = wiring.broker(own, self.environ)
         return self._open.enter_context(
-            wiring.stages(
+            sync_wiring.stages(
                 open_database=lambda: Database.from_url(self.url),
                 lookup=lambda _provider, _connection: broker.serve(self.connection.id),
                 environ=self.environ,

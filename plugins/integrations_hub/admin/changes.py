@@ -8,7 +8,7 @@ from typing import Any
 
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.run import Run
-from integrations_hub.ports.records import Change, ChangeStore, RunStore
+from integrations_hub.ports.runs import Change, ChangeStore, RunStore
 
 _BATCH = 1000
 # how the engine keeps the row, nothing that a person decides on

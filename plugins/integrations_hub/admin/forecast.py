@@ -8,7 +8,7 @@ from math import ceil
 
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection
-from integrations_hub.ports.records import RunStore
+from integrations_hub.ports.runs import RunStore
 
 
 @dataclass(frozen=True)

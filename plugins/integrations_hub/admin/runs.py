@@ -18,7 +18,7 @@ from integrations_hub.errors import (
     RuleDisabled,
     TransientError,
 )
-from integrations_hub.ports.records import RunStore
+from integrations_hub.ports.runs import RunStore
 
 ON_DEMAND = "hub__on_demand"
 _WITH_PLAN = ("planned", "needs_confirmation")

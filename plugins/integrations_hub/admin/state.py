@@ -13,7 +13,7 @@ from integrations_hub.domain.resync import OpenResync
 from integrations_hub.domain.rule import Rule
 from integrations_hub.domain.stamps import floor_to, parse_instant
 from integrations_hub.errors import ConfigurationError
-from integrations_hub.ports.records import ResyncStore, State, StateStore
+from integrations_hub.ports.runs import ResyncStore, State, StateStore
 
 
 @dataclass(frozen=True)

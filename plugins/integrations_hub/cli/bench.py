@@ -54,7 +54,7 @@ def sync(
             f"'{mode}'; expected one of {', '.join(_MODES)}", param_hint="--mode"
         )
     started = time.perf_counter()
-    from integrations_hub import wiring
+    from integrations_hub import sync_wiring, wiring
     from integrations_hub.domain.connection import ServedConnection
     from integrations_hub.domain.run import RunRequest
     from integrations_hub.store.database import Database
@@ -80,7 +80,7 @@ def sync(
     )
     begun, cpu = time.perf_counter(), time.process_time()
     seconds: dict[str, float] = {}
-    with wiring.stages(
+    with sync_wiring.stages(
         open_database=lambda: Database.from_url(database_url),
         lookup=lookup,
         environ=environ,

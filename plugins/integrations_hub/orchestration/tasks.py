@@ -68,11 +68,11 @@ class StageTask(BaseOperator):
         return summary
 
     def _run(self, context: Context) -> dict[str, Any]:
-        from integrations_hub import wiring
+        from integrations_hub import sync_wiring
         from integrations_hub.orchestration.hub_database import served_connection, task_database
         from integrations_hub.orchestration.run_request import run_request
 
-        with wiring.stages(
+        with sync_wiring.stages(
             open_database=task_database, lookup=served_connection, environ=os.environ
         ) as stages:
             if self.stage == "plan":

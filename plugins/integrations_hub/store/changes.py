@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from integrations_hub.ports.records import Change
+from integrations_hub.ports.runs import Change
 from integrations_hub.store.database import Database
 from integrations_hub.store.statements import load
 

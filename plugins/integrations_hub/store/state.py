@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from integrations_hub.domain.rule import Rule
 from integrations_hub.errors import ConflictingChange, LeaseHeld
-from integrations_hub.ports.records import State
+from integrations_hub.ports.runs import State
 from integrations_hub.store.audit import record
 from integrations_hub.store.database import Connection, Database
 from integrations_hub.store.statements import load

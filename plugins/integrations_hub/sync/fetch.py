@@ -17,7 +17,7 @@ from integrations_hub.domain.run import Run
 from integrations_hub.ports.connections import ConnectionStore
 from integrations_hub.ports.outside import Clock, HttpClient
 from integrations_hub.ports.provider import ObjectClient
-from integrations_hub.ports.records import RunStore
+from integrations_hub.ports.runs import RunStore
 from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.absence import Absence
 from integrations_hub.sync.full_listing import FullListing

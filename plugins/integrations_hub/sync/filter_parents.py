@@ -9,7 +9,7 @@ from integrations_hub.domain.listing import FilterProbe
 from integrations_hub.domain.run import Run
 from integrations_hub.errors import StagingLost
 from integrations_hub.ports.connections import ConnectionStore
-from integrations_hub.ports.records import RunStore
+from integrations_hub.ports.runs import RunStore
 from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.reading import digest_of

@@ -13,7 +13,7 @@ from integrations_hub.errors import (
     RunFailed,
 )
 from integrations_hub.failpoints import hit
-from integrations_hub.ports.records import RunStore
+from integrations_hub.ports.runs import RunStore
 from integrations_hub.ports.sync import Fenced, SyncStore
 from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.stage import enter

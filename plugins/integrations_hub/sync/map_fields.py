@@ -9,7 +9,7 @@ from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.blast_radius import hold
 from integrations_hub.domain.local_entity import LOCAL_ENTITIES
 from integrations_hub.failpoints import hit
-from integrations_hub.ports.records import RunStore
+from integrations_hub.ports.runs import RunStore
 from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.filter_parents import require_staging
 from integrations_hub.sync.page_mapping import Outcome, PageMapping, digest_name

@@ -25,7 +25,8 @@ from integrations_hub.errors import (
 from integrations_hub.failpoints import hit
 from integrations_hub.ports.connections import ConnectionStore
 from integrations_hub.ports.outside import Clock
-from integrations_hub.ports.records import ResyncStore, RuleStore, RunStore, SettingStore
+from integrations_hub.ports.records import RuleStore, SettingStore
+from integrations_hub.ports.runs import ResyncStore, RunStore
 from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.kept import require_kept
 from integrations_hub.sync.pinned import Pinned, rule_options

@@ -11,7 +11,7 @@ from typing import Any
 from integrations_hub.domain.run import CANCELLED, Run
 from integrations_hub.errors import HubError, RunLost, TransientError
 from integrations_hub.failpoints import hit
-from integrations_hub.ports.records import RunStore
+from integrations_hub.ports.runs import RunStore
 from integrations_hub.ports.sync import Fenced, SyncStore
 
 log = logging.getLogger("integrations_hub.sync")

@@ -7,7 +7,7 @@ from typing import Any
 
 from integrations_hub.errors import DatabaseBusy
 from integrations_hub.failpoints import hit
-from integrations_hub.ports.records import RunStore
+from integrations_hub.ports.runs import RunStore
 from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.pinned import Pinned
 from integrations_hub.sync.stage import Stage, enter
