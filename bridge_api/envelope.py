@@ -40,9 +40,7 @@ class Envelope:
         request_id = _request_id(headers.get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = request_id
         own = dict(scope)
-        if scope["path"].endswith("/callback"):
-            # access logs of the server around us print what stands here afterwards: code and state
-            scope["query_string"] = b""
+        _hide_query(scope)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -53,6 +51,12 @@ class Envelope:
             await send(message)
 
         await self._app(own, _limited(scope, headers, receive), send_with_headers)
+
+
+def _hide_query(scope: Scope) -> None:
+    """Access logs of the server around us print what stands here afterwards: code and state."""
+    if scope["path"].endswith("/callback"):
+        scope["query_string"] = b""
 
 
 def _request_id(given: str) -> str:

@@ -93,33 +93,29 @@ def in_database(
     """
     found = []
     with psycopg.connect(url, autocommit=True) as connection:
-        for schema, table, column in _columns(connection):
+        for schema, table, column, kind in _columns(connection):
             if (table, column) in but or (table, "*") in but:
                 continue
-            what = needles.in_text(_column(connection, schema, table, column))
+            what = needles.in_text(_column(connection, schema, table, column, kind))
             found += [f"{schema}.{table}.{column}: {one}" for one in sorted(what)]
     return found
 
 
-def _columns(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
+def _columns(connection: psycopg.Connection) -> list[tuple[str, str, str, str]]:
     return connection.execute(
-        "SELECT c.table_schema, c.table_name, c.column_name FROM information_schema.columns c "
+        "SELECT c.table_schema, c.table_name, c.column_name, c.data_type FROM information_schema.columns c "
         "JOIN information_schema.tables t USING (table_schema, table_name) "
         "WHERE t.table_type = 'BASE TABLE' AND c.table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2, 3"
     ).fetchall()
 
 
-def _column(connection: psycopg.Connection, schema: str, table: str, column: str) -> str:
+def _column(connection: psycopg.Connection, schema: str, table: str, column: str, kind: str) -> str:
     """All values; bytes as text where they are text, and in hexadecimal."""
-    query = sql.SQL("SELECT {} FROM {}").format(
+    shown = "{}" if kind == "bytea" else "{}::text"
+    query = sql.SQL("SELECT " + shown + " FROM {}").format(
         sql.Identifier(column), sql.Identifier(schema, table)
     )
-    texts = []
-    for (value,) in connection.execute(query):
-        if isinstance(value, (bytes, memoryview)):
-            texts += [bytes(value).decode("utf-8", "replace"), bytes(value).hex()]
-        elif isinstance(value, (dict, list)):
-            texts += [json.dumps(value), json.dumps(value, ensure_ascii=False)]
-        else:
-            texts.append(str(value))
-    return "\n".join(texts)
+    values = [value for (value,) in connection.execute(query) if value is not None]
+    if kind == "bytea":
+        return "\n".join(f"{bytes(v).decode('utf-8', 'replace')} {bytes(v).hex()}" for v in values)
+    return "\n".join(values)

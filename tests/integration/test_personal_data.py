@@ -1,0 +1,98 @@
+"""Personal data stays where it is used: projects, their links, the plan of changes and the kept bodies."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integrations_hub import wiring
+from tests.kit.bridge import API, BridgeKit
+from tests.kit.leaks import SEALED, Needles, in_database, in_files
+from tests.kit.sandbox import SandboxProcess
+from tests.kit.sandbox_engine import SandboxEngine
+
+_USED = frozenset(
+    (table, "*") for table in ("projects", "integration_external_link", "sync_change", "sync_body")
+)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxProcess]:
+    with SandboxProcess("--no-quota") as process:
+        yield process
+
+
+@pytest.fixture
+def log_file(tmp_path: Path) -> Iterator[Path]:
+    """Everything that is logged in this process, at DEBUG."""
+    path = tmp_path / "hub.log"
+    handler = logging.FileHandler(path, encoding="utf-8")
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield path
+    root.setLevel(before)
+    root.removeHandler(handler)
+    handler.close()
+
+
+def _plant(engine: SandboxEngine) -> dict[str, str]:
+    """A value of its own in every personal field of five records: sound, too long, nameless, undated, with a NUL."""
+    fields = wiring.registry().get_object_catalog("bqe", "projects").fields
+    personal = [key for key, field in fields.items() if field.pii]
+    assert {"client", "manager", "memo"} <= set(personal)
+    ids = engine.sandbox.control("POST", "/touch", {"roots": 5})["ids"]
+    planted, updates = {}, []
+    for number, external_id in enumerate(ids):
+        values = {key: f"c4n4ry {number} of {key} xyz" for key in personal}
+        planted |= {f"{key} of record {number}": value for key, value in values.items()}
+        updates.append({"id": external_id, "set": values})
+    updates[1]["set"] = {key: text * 1000 for key, text in updates[1]["set"].items()}
+    updates[2]["set"] |= {"name": None}
+    updates[3]["set"] |= {"startDate": "2026-02-31T00:00:00"}
+    updates[4]["set"] |= {key: f"{text}\0" for key, text in updates[4]["set"].items()}
+    engine.sandbox.control("POST", "/mutate", {"updates": updates})
+    return planted
+
+
+def test_personal_data_stands_only_where_it_is_used(
+    sandbox: SandboxProcess, database_url: str, log_file: Path
+) -> None:
+    engine = SandboxEngine(database_url, sandbox)
+    kit = BridgeKit(database_url, **engine.environ)
+    try:
+        before = engine.run()
+        planted = _plant(engine)
+        run = engine.run()
+        assert run["rejected"] > before["rejected"]
+        assert run["updated"] > 0
+        answers = {
+            path: kit.call("GET", path)
+            for path in (
+                f"{API}/jobs?connection=acme",
+                f"/api/jobs/{run['id']}",
+                f"/api/jobs/{run['id']}/download",
+                f"{API}/projects/quarantine?connection=acme",
+                f"{API}/projects/state?connection=acme",
+                "/api/integrations/health",
+                "/api/integrations/audit",
+            )
+        }
+    finally:
+        engine.close()
+        kit.close()
+    needles = Needles(planted)
+    assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(
+        answers, 200
+    )
+    told = {path: needles.in_text(answer.text) for path, answer in answers.items()}
+    assert {path: what for path, what in told.items() if what} == {}
+    assert in_files(needles, log_file.parent) == []
+    assert in_database(needles, database_url, but=SEALED | _USED) == []
+    used = in_database(needles, database_url)
+    assert any("sync_change" in where for where in used), "nothing was planted"
+    assert any("hub.projects.lead" in where for where in used)
