@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from typing import Any
@@ -165,6 +166,8 @@ def test_a_task_reads_what_the_backend_answered(monkeypatch: pytest.MonkeyPatch)
     )
     assert "tok-canary-0815-abcdef" not in repr(served)
     assert "tok-canary" not in str(sdk_redact("tok-canary-0815-abcdef"))
+    coded = base64.b64encode(b"id:tok-canary-0815-abcdef").decode()
+    assert coded[8:24] not in str(sdk_redact(f"Basic of {coded}"))
 
 
 def test_a_task_learns_why_a_connection_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,9 +60,13 @@ class LogGuard(logging.Filter):
                 listener(form)
 
     def also(self, listener: Callable[[str], None]) -> None:
-        """Tell `listener` every form of every secret that is hidden from now on; once per listener."""
-        if listener not in self._listeners:
-            self._listeners.append(listener)
+        """Tell `listener` every form of every secret that is or will be hidden; once per listener."""
+        if listener in self._listeners:
+            return
+        self._listeners.append(listener)
+        for forms in self._hidden.values():
+            for form in forms:
+                listener(form)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record in place."""

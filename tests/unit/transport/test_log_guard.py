@@ -106,8 +106,10 @@ def test_a_hidden_value_is_masked_in_every_encoding(log, encode):
 def test_a_listener_is_told_every_form_once(log):
     _, guard, _ = log
     told: list[str] = []
+    guard.hide("known-before-anybody-listened")
     guard.also(told.append)
     guard.also(told.append)
+    assert "known-before-anybody-listened" in told
     guard.hide(SECRET)
     guard.hide(SECRET)
     assert SECRET in told
@@ -164,4 +166,4 @@ def test_it_remembers_a_few_hundred_values_and_forgets_the_oldest(log):
     for number in range(301):
         guard.hide(f"opaque-{number:04d}-value")
     logger.error("opaque-0000-value opaque-0001-value opaque-0300-value")
-    assert out.getvalue() == f"opaque-0000-value {MASK} {MASK}\n"
+    assert out.getvalue() == f"ERROR opaque-0000-value {MASK} {MASK}\n"
