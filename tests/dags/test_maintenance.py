@@ -152,7 +152,7 @@ def test_only_what_d20_lists_is_written_whatever_anybody_does(
         assert {"oauth_flow", "encrypted_secret", "audit_log"} <= found  # the witness does see
         maintenance.switch_off(state)
         _do_everything(kit)
-        assert {"integration_rule", "rate_limit", "heartbeat"} <= written(database)
+        assert {"integration_connection", "rate_limit", "heartbeat"} <= written(database)
     finally:
         kit.close()
 

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from integrations_hub import failpoints, wiring
+from integrations_hub import failpoints, sync_wiring, wiring
 from integrations_hub.domain.run import RunRequest
 from integrations_hub.errors import (
     HubError,
