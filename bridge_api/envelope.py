@@ -10,6 +10,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from integrations_hub.domain.redaction import redact_text
+
 CONTRACT = "1.0"
 MAX_BODY = 1_000_000
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -55,8 +57,8 @@ class Envelope:
 
 def _hide_query(scope: Scope) -> None:
     """Access logs of the server around us print what stands here afterwards: code and state."""
-    if scope["path"].endswith("/callback"):
-        scope["query_string"] = b""
+    query = "" if scope["path"].endswith("/callback") else scope["query_string"].decode("latin-1")
+    scope["query_string"] = redact_text(f"?{query}")[1:].encode("latin-1")
 
 
 def _request_id(given: str) -> str:

@@ -92,6 +92,7 @@ def _provider_that_quotes_tokens(hub: RunningHub) -> None:
 def _odd_requests(person: Person) -> None:
     callback = f"{_API}/connect/callback"
     person.ask("GET", callback, **FORGED)
+    person.ask("GET", f"{_API}/connect/callbak", **FORGED)
     person.ask("GET", callback, **FORGED, error="access_denied", error_description=WRONG_PLACE)
     wrong = {"client_id": [WRONG_PLACE], "client_secret": {"x": WRONG_PLACE}}
     path = f"{_API}/connect/credentials?connection=acme"

@@ -15,14 +15,15 @@ import pytest
 from fastapi.exception_handlers import request_validation_exception_handler
 
 from bridge_api import deps, envelope, errors, routing
-from integrations_hub import admin_wiring, auth_wiring, wiring
+from integrations_hub import admin_wiring, auth_wiring, sync_wiring, wiring
 from integrations_hub.domain.run import RunRequest
 from integrations_hub.errors import HubError
 from integrations_hub.ports.credentials import Sealed
 from integrations_hub.refresh import purpose_of
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
-from integrations_hub.transport import log_guard, verdict
+from integrations_hub.transport import log_guard, standard_auth, verdict
+from integrations_hub.transport.log_guard import LogGuard
 from tests.kit.bridge import API, KEY, BridgeKit
 from tests.kit.engine import STAGES
 from tests.kit.leaks import Needles, in_database, in_files
@@ -47,11 +48,8 @@ def fresh_guard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As in a new process: no factory of ours, nothing hidden."""
     before = logging.getLogRecordFactory()
     logging.setLogRecordFactory(logging.LogRecord)
-    guard = log_guard.LogGuard()
-    for module in (log_guard, verdict, auth_wiring, wiring):
-        if hasattr(module, "GUARD"):
-            monkeypatch.setattr(module, "GUARD", guard)
-    monkeypatch.setattr("integrations_hub.transport.client.GUARD", guard)
+    for name, nothing in (("_hidden", {}), ("_forms", ()), ("_listeners", [])):
+        monkeypatch.setattr(log_guard.GUARD, name, nothing)
     yield
     logging.setLogRecordFactory(before)
 
@@ -170,7 +168,7 @@ class Scenario:
             broker = wiring.broker(own, self.kit.environ)
             found = PostgresConnectionStore(own).get("bqe", "acme")
             stages = opened.enter_context(
-                wiring.stages(
+                sync_wiring.stages(
                     open_database=lambda: Database.from_url(self.url),
                     lookup=lambda *_: broker.serve(found.id),
                     environ=self.kit.environ,
@@ -205,7 +203,7 @@ class Scenario:
 
     def _say_carelessly(self) -> None:
         """What must never be written, and will be one day: the guard is there for it."""
-        for value in (*self._pair().values(), SECRET, KEY):
+        for value in (*self._pair().values(), SECRET, KEY, self.brought["code"]):
             careless.debug("now %s", value)
             careless.debug("now %s", {"inside": base64.b64encode(f"id:{value}".encode()).decode()})
 
@@ -238,8 +236,7 @@ class Scenario:
             await send(message)
 
         await self.kit.app(scope, receive, logged)
-        if scope["path"].endswith("/callback"):
-            airflow_log.info("request finished %s", _address(scope))
+        airflow_log.info("request finished %s", _address(scope))
 
 
 def _address(scope: Any) -> str:
@@ -281,6 +278,7 @@ WITHOUT: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "the encoded forms": lambda m: m.setattr(log_guard, "forms_of", lambda value: {value}),
     "the record factory": lambda m: m.setattr(logging, "setLogRecordFactory", _nothing),
     "what the key ring tells": lambda m: m.setattr(auth_wiring, "_hide", _nothing),
+    "the code that is exchanged": lambda m: m.setattr(standard_auth, "GUARD", LogGuard()),
     "the blanked query of the callback": lambda m: m.setattr(envelope, "_hide_query", _nothing),
     "the redaction of what a provider says": lambda m: m.setattr(
         verdict, "_shown", verdict._member

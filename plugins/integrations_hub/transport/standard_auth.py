@@ -12,6 +12,7 @@ from integrations_hub.errors import HostNotAllowed, ProviderContractError
 from integrations_hub.ports.outside import FormPoster, HttpResponse
 from integrations_hub.transport import oauth
 from integrations_hub.transport.hosts import HostGuard, check_base_url
+from integrations_hub.transport.log_guard import GUARD
 
 _log = logging.getLogger(__name__)
 _FOR_PEOPLE = ("openid", "offline_access")  # scopes that mean nothing without a person
@@ -66,6 +67,7 @@ class StandardAuth:
 
     def exchange(self, *, code: str, redirect_uri: str, code_verifier: str) -> TokenGrant:
         """Raises HostNotAllowed, or ProviderContractError without the API base that is declared."""
+        GUARD.hide(code)
         form = oauth.code_form(
             code=code,
             redirect_uri=redirect_uri,
