@@ -84,6 +84,8 @@ def test_disconnect_forgets_and_revokes(connected: BridgeKit) -> None:
     assert (gone["connection"]["state"], gone["connection"]["next_action"]) == ("disconnected", "reconnect")  # fmt: skip
     assert connected.identity.revoked == ["refresh-canary-1"]
     assert count(connected, "encrypted_secret") == 0
+    row = connected.database.rows("SELECT token_version FROM hub.integration_connection")[0]
+    assert row["token_version"] == 2, "whoever holds the old version can't save over it"
     assert connected.audit()[-2:] == [
         "admin connection.disconnected",
         "admin connection.revoked_at_provider",
@@ -258,7 +260,7 @@ def test_a_consent_that_comes_back_late_does_not_raise_the_dead(connected: Bridg
         return exchange(**values)
 
     connected.identity.exchange = late  # type: ignore[method-assign]
-    assert connected.callback(query["state"], cookie).status_code != 200
+    assert 400 <= connected.callback(query["state"], cookie).status_code < 500
     assert count(connected, "encrypted_secret") == 0
     row = connected.database.rows("SELECT is_active, deleted_at FROM hub.integration_connection")[0]
     assert (row["is_active"], row["deleted_at"] is None) == (False, False)

@@ -114,23 +114,24 @@ def test_a_run_stops_with_its_next_page(world: Connected, how: str) -> None:
 def test_a_refresh_in_flight_raises_nobody_from_the_dead(
     world: Connected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    grants = kept_grants(world, monkeypatch)
+    """The identity server has answered, the new pair is on its way, and somebody disconnects."""
+    answered, go_on = threading.Event(), threading.Event()
+    grants = kept_grants(world, monkeypatch, lambda: (answered.set(), go_on.wait(60)))
     world.expire()
-    world.sandbox.script({"delay_ms": 1500}, path="/idp/connect/token")
     own, connection_id = Database.from_url(world.url), world.id
-    asking = threading.Thread(target=lambda: world.broker(own).serve(connection_id, wait_s=30))
+    asking = threading.Thread(target=lambda: world.broker(own).serve(connection_id, wait_s=60))
     asking.start()
-    until(lambda: [r for r in world.sandbox.requests() if r["path"] == "/idp/connect/token"][1:])
+    assert answered.wait(60)
     world.admin().lifecycle.disconnect("bqe", "acme", world.actor)
+    go_on.set()
     asking.join(60)
     own.close()
     assert world.rows("SELECT 1 FROM hub.encrypted_secret") == []
     row = world.connection
     assert (row.is_active, row.auth_state, row.needs_reauth) == (False, "new", False)
-    for grant in grants:
-        assert alive(world, grant) is False, (
-            "what the identity server gave out meanwhile is dead too"
-        )
+    told = [r for r in world.sandbox.requests() if r["path"] == "/idp/connect/revocation"]
+    assert len(told) == 2, "the pair we had, and the one that came back too late"
+    assert [alive(world, grant) for grant in grants] == [False]
 
 
 def test_a_reconnect_in_that_time_keeps_its_tokens(
@@ -186,6 +187,9 @@ def test_new_limits_reach_the_next_request_of_a_task(world: Connected) -> None:
             task.acquire(token.format(5), "bqe", world.id, max_wait_s=60)
         world.admin().lifecycle.enable("bqe", "acme", world.actor)
         assert task.acquire(token.format(5), "bqe", world.id, max_wait_s=60).wait_s > 5
+        world.admin().lifecycle.disconnect("bqe", "acme", world.actor)
+        with pytest.raises(Disconnected, match="disconnected"):
+            task.acquire(token.format(6), "bqe", world.id, max_wait_s=60)
     finally:
         task.close()
 
@@ -207,8 +211,10 @@ def alive(world: Connected, grant: TokenGrant) -> bool:
     return call(world, grant.access_token) == 200
 
 
-def kept_grants(world: Connected, monkeypatch: pytest.MonkeyPatch) -> list[TokenGrant]:
-    """Every grant that a refresh brings, as it brings it."""
+def kept_grants(
+    world: Connected, monkeypatch: pytest.MonkeyPatch, then: Callable[[], Any]
+) -> list[TokenGrant]:
+    """Every grant that a refresh brings, as it brings it; `then` before we see it."""
     kept: list[TokenGrant] = []
     build = wiring.auth_client
 
@@ -218,6 +224,7 @@ def kept_grants(world: Connected, monkeypatch: pytest.MonkeyPatch) -> list[Token
 
         def keeping(token: str) -> TokenGrant:
             kept.append(refresh(token))
+            then()
             return kept[-1]
 
         client.refresh = keeping  # type: ignore[method-assign]
