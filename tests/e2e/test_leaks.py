@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from integrations_hub.cli.state import ADMIN
-from tests.kit.leaks import Needles, in_database, in_files
+from tests.kit.leaks import Needles, in_database, in_files, stored_tokens
 from tests.kit.stack import RunningHub
 
 pytestmark = pytest.mark.real_airflow
@@ -77,8 +77,8 @@ def test_a_connections_life_leaves_no_secret_anywhere(hub: RunningHub) -> None:
 
 
 def _provider_that_quotes_tokens(hub: RunningHub) -> None:
-    tokens = [one for one in hub.sandbox.control("GET", "/secrets") if one.count(".") == 2]
-    told = {"Key": "MsgPermissions", "Message": " or ".join(tokens), "CorrelationId": tokens[-1]}
+    token = stored_tokens(hub.database, hub.state.secret("integrations_key"))["access_token"]
+    told = {"Key": "MsgPermissions", "Message": f"{token} is not good", "CorrelationId": token}
     fault = {
         "status": 409,
         "body": json.dumps(told),
@@ -107,6 +107,7 @@ def _identity_trouble(hub: RunningHub, person: Person) -> None:
     person.ask("GET", f"{_API}/test?connection=acme")
     hub.sandbox.control("POST", "/reset", {})
     hub.sandbox.control("POST", "/revoke", {"access": True, "grant": True})
+    hub.database.execute("UPDATE hub.integration_connection SET refresh_claim_until = NULL")
 
     def is_rejected() -> bool:
         person.ask("GET", f"{_API}/test?connection=acme")

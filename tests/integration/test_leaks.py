@@ -18,15 +18,13 @@ from bridge_api import deps, envelope, errors, routing
 from integrations_hub import admin_wiring, auth_wiring, sync_wiring, wiring
 from integrations_hub.domain.run import RunRequest
 from integrations_hub.errors import HubError
-from integrations_hub.ports.credentials import Sealed
-from integrations_hub.refresh import purpose_of
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
 from integrations_hub.transport import log_guard, standard_auth, verdict
 from integrations_hub.transport.log_guard import LogGuard
 from tests.kit.bridge import API, KEY, BridgeKit
 from tests.kit.engine import STAGES
-from tests.kit.leaks import Needles, in_database, in_files
+from tests.kit.leaks import Needles, in_database, in_files, stored_tokens
 from tests.kit.sandbox import SandboxProcess
 
 SECRET = "hub-sandbox-secret"
@@ -215,15 +213,7 @@ class Scenario:
         self.kit.airflow.error = None
 
     def _pair(self) -> dict[str, str]:
-        """The stored tokens, opened past the guard."""
-        row = self.kit.database.row(
-            "SELECT connection_id, key_id, ciphertext FROM hub.encrypted_secret ORDER BY connection_id LIMIT 1"
-        )
-        assert row is not None
-        ring = auth_wiring.Keyring.from_setting(KEY)
-        sealed = Sealed(row["key_id"], bytes(row["ciphertext"]))
-        opened = json.loads(ring.open(sealed, purpose=purpose_of(row["connection_id"])))
-        return {name: opened[name] for name in ("access_token", "refresh_token")}
+        return stored_tokens(self.kit.database, KEY)
 
     async def _with_access_logs(self, scope: Any, receive: Any, send: Any) -> None:
         """The servers around the bridge print the address: uvicorn as the answer starts, Airflow after it."""

@@ -13,6 +13,11 @@ from urllib.parse import quote, quote_plus
 import psycopg
 from psycopg import sql
 
+from integrations_hub.ports.credentials import Sealed
+from integrations_hub.refresh import purpose_of
+from integrations_hub.store.database import Database
+from integrations_hub.vault.keyring import Keyring
+
 _SHORTEST = 8
 _HALVED_FROM = 24
 # what may hold a secret: sealed
@@ -42,6 +47,18 @@ ENCODINGS: dict[str, Callable[[str], Iterable[str]]] = {
     ],
     "halves": lambda s: [s[: len(s) // 2], s[len(s) // 2 :]] if len(s) >= _HALVED_FROM else [],
 }
+
+
+def stored_tokens(database: Database, key: str) -> dict[str, str]:
+    """access_token and refresh_token of the first connection, opened by a ring that tells nobody."""
+    row = database.row(
+        "SELECT connection_id, key_id, ciphertext FROM hub.encrypted_secret ORDER BY connection_id LIMIT 1"
+    )
+    assert row is not None
+    sealed = Sealed(row["key_id"], bytes(row["ciphertext"]))
+    ring = Keyring.from_setting(key)
+    opened = json.loads(ring.open(sealed, purpose=purpose_of(row["connection_id"])))
+    return {name: opened[name] for name in ("access_token", "refresh_token")}
 
 
 class Needles:

@@ -14,6 +14,7 @@ from integrations_hub.errors import (
     UnexpectedRedirect,
 )
 from integrations_hub.ports.outside import HttpResponse
+from integrations_hub.transport.log_guard import GUARD
 from integrations_hub.transport.verdict import Verdict
 from tests.kit.acme import acme
 
@@ -84,6 +85,16 @@ def test_the_providers_words_are_shown_short_redacted_and_with_its_id():
     assert "\n" not in caught.value.message
     assert "(its id: c-1)" in caught.value.message
     assert len(caught.value.message) < 450
+
+
+def test_a_token_in_use_is_masked_before_the_text_is_cut():
+    token = "opaque-" + "t0ken" * 20
+    GUARD.hide(token)
+    body = {"Message": "x" * 250 + token, "CorrelationId": token}
+    with pytest.raises(RequestRejected) as caught:
+        VERDICT.accept(answer(400, body), "/w")
+    assert "opaque" not in caught.value.message
+    assert "x***" in caught.value.message
 
 
 def test_a_body_that_is_no_error_is_never_shown():
