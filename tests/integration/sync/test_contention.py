@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from integrations_hub.errors import DatabaseBusy
+from integrations_hub.errors import DatabaseBusy, LeaseHeld
 from integrations_hub.store import database as database_module
 from tests.kit.engine import STAGES, Engine
 from tests.kit.fake_list import FakeList, portfolio, project
@@ -210,3 +210,33 @@ def test_a_serialization_failure_repeats_the_chunk(engine: Any, state: str) -> N
             "CREATE TRIGGER stumble AFTER INSERT ON hub.projects FOR EACH STATEMENT EXECUTE FUNCTION hub.stumble()"
         )
     assert hub.stages().upsert(run_id)["created"] == 5
+
+
+def test_of_ten_starts_at_once_one_runs_and_nine_say_why_they_did_not(engine: Any) -> None:
+    hub = engine(FakeList(portfolio(5)))
+    requests = [hub.request() for _ in range(10)]
+    ready = threading.Barrier(10)
+    told: list[tuple[str, str]] = []
+
+    def start(request: Any) -> None:
+        stages = hub.stages()
+        ready.wait()
+        try:
+            told.append(("runs", str(stages.plan(request))))
+        except LeaseHeld as held:
+            told.append(("skipped", held.message))
+
+    starts = [threading.Thread(target=start, args=(request,)) for request in requests]
+    for one in starts:
+        one.start()
+    for one in starts:
+        one.join()
+    assert sorted(kind for kind, _ in told) == ["runs"] + ["skipped"] * 9
+    [run_id] = [int(text) for kind, text in told if kind == "runs"]
+    assert hub.finish_from(run_id, 0)["state"] == "succeeded"
+    shown = hub.rows(
+        "SELECT state, error_code, error_text FROM hub.hub_v_run WHERE id <> %(id)s", id=run_id
+    )
+    assert len(shown) == 9
+    assert {(row["state"], row["error_code"]) for row in shown} == {("skipped", "LEASE_HELD")}
+    assert all("is not free" in row["error_text"] for row in shown)

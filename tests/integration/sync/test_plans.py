@@ -220,6 +220,19 @@ def test_undo_keeps_what_a_person_or_a_later_run_changed_and_lists_it(engine: An
     ]
 
 
+def test_undo_leaves_alone_what_the_run_skipped(engine: Any) -> None:
+    listed = FakeList(portfolio(2))
+    hub = engine(listed, conflictPolicy="skip")
+    hub.database.execute("INSERT INTO hub.projects (name, project_number) VALUES ('Ours', '00001')")
+    run = hub.run()
+    assert (run["created"], run["linked"]) == (1, 0)
+    ours = "SELECT to_jsonb(p) AS row FROM hub.projects p WHERE name = 'Ours'"
+    before = hub.row(ours)
+    undo = hub.run(trigger="manual", undo_run_id=run["id"])
+    assert (undo["removed"], undo["updated"]) == (1, 0)
+    assert hub.row(ours) == before
+
+
 def test_undo_of_an_undo_is_the_identity(engine: Any) -> None:
     listed = FakeList(portfolio(8))
     hub = engine(listed, conflictPolicy="upsert")

@@ -322,6 +322,7 @@ WITH did AS (
       LEFT JOIN hub.integration_external_link l ON l.provider_key = %(provider_key)s AND l.object_type = %(object_key)s
            AND l.connection_id = %(connection_id)s AND l.external_id = x.external_id AND l.local_id = x.local_id
      WHERE x.run_id = %(undone_run_id)s AND x.action <> 'review'
+       AND (x.action <> 'skip' OR l.id IS NOT NULL)  -- without a link, a skipped record wrote nothing
 ), wanted AS (
     SELECT d.seq, d.external_id, d.local_id,
            CASE d.action WHEN 'remove' THEN 'create' WHEN 'link' THEN 'unlink' WHEN 'unlink' THEN 'link'
