@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "requirements.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| ([A-Z0-9][\w.–-]*) \| .* \| (done|partly|open) \| (.*)\|$", TEXT, re.M)
+ROWS = re.findall(r"^\| ([A-Z0-9][\w.\u2013-]*) \| .* \| (done|partly|open) \| (.*)\|$", TEXT, re.M)
 
 
 def test_every_row_stands_once() -> None:
