@@ -29,6 +29,7 @@ from tests.kit.sandbox import SandboxProcess
 
 SECRET = "hub-sandbox-secret"
 WRONG_PLACE = "Zq7-posted-in-the-wrong-place"
+UNKNOWN = "Zq8-a-secret-that-nobody-told-the-guard"
 FORGED = {"code": "forged-code-5581", "state": "forged.state-9022"}
 airflow_log = logging.getLogger("http.access")  # Airflow's own: no guard of ours sees it
 server_log = logging.getLogger("uvicorn.access")
@@ -113,7 +114,7 @@ class Scenario:
     def leaks(self, log_file: Path) -> list[str]:
         """Where a secret stands that nobody may see."""
         secrets = {value: value for value in self.sandbox.control("GET", "/secrets")}
-        secrets |= {value: value for value in (SECRET, KEY, WRONG_PLACE, *FORGED.values())}
+        secrets |= {value: value for value in (SECRET, KEY, WRONG_PLACE, UNKNOWN, *FORGED.values())}
         needles = Needles({f"{v[:6]}…": v for v in secrets})
         found = in_files(needles, log_file.parent) + in_database(needles, self.url)
         return found + [
@@ -206,7 +207,7 @@ class Scenario:
             careless.debug("now %s", {"inside": base64.b64encode(f"id:{value}".encode()).decode()})
 
     def _unexpected_error(self) -> None:
-        self.kit.airflow.error = RuntimeError(f"it said {self.brought['code']}")
+        self.kit.airflow.error = RuntimeError(f"it said {UNKNOWN}")
         self._call(
             "POST", f"{API}/connections", {"key": "b", "label": "B", "environment": "production"}
         )
