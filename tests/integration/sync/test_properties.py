@@ -17,7 +17,7 @@ from tests.kit.warm_engine import WarmEngine
 
 ZEROS = "00000000-0000-0000-0000-000000000000"
 SIZES = pytest.mark.parametrize(
-    "examples", [pytest.param(8, id="few"), pytest.param(200, id="many", marks=pytest.mark.deep)]
+    "examples", [pytest.param(8, id="few"), pytest.param(60, id="many", marks=pytest.mark.deep)]
 )
 
 
