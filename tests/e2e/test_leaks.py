@@ -1,4 +1,4 @@
-"""Real Airflow at DEBUG: no secret of a connection's life stands in any log, task log, table or answer."""
+"""Real Airflow at DEBUG: no secret and no personal data stand in any log, task log, table or answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from integrations_hub.cli.state import ADMIN
-from tests.kit.leaks import Needles, in_database, in_files, stored_tokens
+from tests.kit.leaks import SEALED, Needles, in_database, in_files, stored_tokens
+from tests.kit.personal import USED, plant
 from tests.kit.stack import RunningHub
 
 pytestmark = pytest.mark.real_airflow
@@ -54,11 +55,12 @@ class Person:
         self._http.close()
 
 
-def test_a_connections_life_leaves_no_secret_anywhere(hub: RunningHub) -> None:
+def test_a_connections_life_leaves_no_secret_and_no_personal_data(hub: RunningHub) -> None:
     person = Person(hub)
     hub.run()
     hub.sandbox.control("POST", "/revoke", {"access": True})
-    hub.run()  # a 401, then a refresh
+    planted = plant(hub.sandbox)
+    assert hub.run()["updated"] > 0  # a 401, then a refresh
     _provider_that_quotes_tokens(hub)
     _odd_requests(person)
     _identity_trouble(hub, person)
@@ -73,6 +75,7 @@ def test_a_connections_life_leaves_no_secret_anywhere(hub: RunningHub) -> None:
         for leak in in_database(needles, url)
     ]
     assert (answers, files, tables) == ([], [], [])
+    _assert_no_personal_data(hub, person, Needles(planted))
     _assert_that_it_was_loud(hub)
 
 
@@ -135,6 +138,15 @@ def _needles(hub: RunningHub) -> Needles:
     secrets["the key"] = hub.state.secret("integrations_key")
     password = urlsplit(hub.stack.settings.hub_url).password
     return Needles(secrets | ({"the database's password": password} if password else {}))
+
+
+def _assert_no_personal_data(hub: RunningHub, person: Person, needles: Needles) -> None:
+    urls = hub.stack.settings
+    assert [what for text in person.answers for what in needles.in_text(text)] == []
+    assert in_files(needles, hub.state.folder, but=_KEPT) == []
+    assert in_database(needles, urls.airflow_url) == []
+    assert in_database(needles, urls.hub_url, but=SEALED | USED) == []
+    assert in_database(needles, urls.hub_url) != [], "nothing was planted"
 
 
 def _assert_that_it_was_loud(hub: RunningHub) -> None:

@@ -8,15 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from integrations_hub import wiring
 from tests.kit.bridge import API, BridgeKit
 from tests.kit.leaks import SEALED, Needles, in_database, in_files
+from tests.kit.personal import USED, plant
 from tests.kit.sandbox import SandboxProcess
 from tests.kit.sandbox_engine import SandboxEngine
-
-_USED = frozenset(
-    (table, "*") for table in ("projects", "integration_external_link", "sync_change", "sync_body")
-)
 
 
 @pytest.fixture(scope="module")
@@ -40,25 +36,6 @@ def log_file(tmp_path: Path) -> Iterator[Path]:
     handler.close()
 
 
-def _plant(engine: SandboxEngine) -> dict[str, str]:
-    """A value of its own in every personal field of five records: sound, too long, nameless, undated, with a NUL."""
-    fields = wiring.registry().get_object_catalog("bqe", "projects").fields
-    personal = [key for key, field in fields.items() if field.pii]
-    assert {"client", "manager", "memo"} <= set(personal)
-    ids = engine.sandbox.control("POST", "/touch", {"roots": 5})["ids"]
-    planted, updates = {}, []
-    for number, external_id in enumerate(ids):
-        values = {key: f"c4n4ry {number} of {key} xyz" for key in personal}
-        planted |= {f"{key} of record {number}": value for key, value in values.items()}
-        updates.append({"id": external_id, "set": values})
-    updates[1]["set"] = {key: text * 1000 for key, text in updates[1]["set"].items()}
-    updates[2]["set"] |= {"name": None}
-    updates[3]["set"] |= {"startDate": "2026-02-31T00:00:00"}
-    updates[4]["set"] |= {key: f"{text}\0" for key, text in updates[4]["set"].items()}
-    engine.sandbox.control("POST", "/mutate", {"updates": updates})
-    return planted
-
-
 def test_personal_data_stands_only_where_it_is_used(
     sandbox: SandboxProcess, database_url: str, log_file: Path
 ) -> None:
@@ -66,7 +43,7 @@ def test_personal_data_stands_only_where_it_is_used(
     kit = BridgeKit(database_url, **engine.environ)
     try:
         before = engine.run()
-        planted = _plant(engine)
+        planted = plant(sandbox)
         run = engine.run()
         assert run["rejected"] > before["rejected"]
         assert run["updated"] > 0
@@ -92,7 +69,7 @@ def test_personal_data_stands_only_where_it_is_used(
     told = {path: needles.in_text(answer.text) for path, answer in answers.items()}
     assert {path: what for path, what in told.items() if what} == {}
     assert in_files(needles, log_file.parent) == []
-    assert in_database(needles, database_url, but=SEALED | _USED) == []
+    assert in_database(needles, database_url, but=SEALED | USED) == []
     used = in_database(needles, database_url)
     assert any("sync_change" in where for where in used), "nothing was planted"
     assert any("hub.projects.lead" in where for where in used)
