@@ -113,15 +113,18 @@ class D3:
     local: str = "A"
     base: str = "A"
     remote: str = "A"
+    diverged: bool = False
 
     def merged(self) -> str:
         return self.remote if self.local in ("", self.base) else self.local
 
     def moves(self) -> bool:
-        return self.merged() != self.local or self.remote != self.base
+        after = self.after()
+        return (after.local, after.base, after.diverged) != (self.local, self.base, self.diverged)
 
-    def sync(self) -> None:
-        self.local, self.base = self.merged(), self.remote
+    def after(self) -> D3:
+        local = self.merged()
+        return D3(local, self.remote, self.remote, local not in ("", self.remote))
 
 
 @SIZES
@@ -160,12 +163,12 @@ def _sync(hub: WarmEngine, rows: dict[str, D3], edit: tuple[str, str] | None) ->
         getattr(hub.stages(), stage)(run_id)
     if edit is not None:
         hub.edit(edit[0], client=edit[1])
-    for key, row in rows.items():
+    for key, row in list(rows.items()):
         planned = row.moves()  # a row without a planned change is not touched again
         if edit is not None and key == edit[0]:
             row.local = edit[1]
         if planned:
-            row.sync()
+            rows[key] = row.after()
     assert hub.finish_from(run_id, 3)["state"] == "succeeded"
 
 
