@@ -124,13 +124,13 @@ def standalone() -> FastAPI:
         raise settings.blocked_by
     if settings.public_url is not None:
         check_base_url(settings.public_url, setting="HUB_PUBLIC_URL")
-    _refuse_dropped_keys(settings)
     base_url = environ.get("AIRFLOW__API__BASE_URL", "")
     if not base_url:
         raise SettingInvalid(
             "AIRFLOW__API__BASE_URL is not set, so the bridge cannot ask Airflow who signs in.",
             hint="Set it to the address of the api-server.",
         )
+    _refuse_dropped_keys(settings)
     hub = create_app(RemoteAuth(AirflowTransport(base_url), environ), base_url, environ)
 
     @asynccontextmanager

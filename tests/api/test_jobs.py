@@ -226,7 +226,7 @@ def test_a_retry_of_a_backfills_run_asks_for_its_own_window_only(ready: BridgeKi
     new = ready.call("POST", f"/api/jobs/{job['id']}/retry").json()
     assert new["params"] == {
         "mode": "window", "since": "2026-01-01T00:00:00+00:00", "until": "2026-01-02T00:00:00+00:00",
-        "dry_run": False, "apply_run_id": None,
+        "dry_run": False, "apply_run_id": None, "undo_run_id": None,
     }  # fmt: skip
 
 

@@ -134,7 +134,9 @@ def test_an_answer_is_remembered_for_its_credential_only() -> None:
 
 
 def test_a_process_of_our_own_ends_with_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("INTEGRATIONS_SECRET_KEY", "AIRFLOW__API__BASE_URL", "INTEGRATIONS_ENABLED"):
+    for name in (
+        "INTEGRATIONS_SECRET_KEY", "AIRFLOW__API__BASE_URL", "INTEGRATIONS_ENABLED", "HUB_DATABASE_URL",
+    ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(SecretKeyMissing):
         standalone()
@@ -142,4 +144,7 @@ def test_a_process_of_our_own_ends_with_the_sentence(monkeypatch: pytest.MonkeyP
     with pytest.raises(SettingInvalid, match="AIRFLOW__API__BASE_URL"):
         standalone()
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://127.0.0.1:8080")
+    with pytest.raises(SettingInvalid, match="HUB_DATABASE_URL"):
+        standalone()
+    monkeypatch.setenv("HUB_DATABASE_URL", "postgresql://hub@127.0.0.1:9/hub")
     assert [route.path for route in standalone().routes] == ["/hub"]

@@ -69,12 +69,14 @@ def test_params_are_typed_and_checked() -> None:
         "until": None,
         "dry_run": False,
         "apply_run_id": None,
+        "undo_run_id": None,
     }
     for name, bad in (
         ("mode", "sideways"),
         ("since", "yesterday"),
         ("dry_run", "perhaps"),
         ("apply_run_id", 0),
+        ("undo_run_id", 0),
     ):
         with pytest.raises(ParamValidationError):
             dag.params.get_param(name).resolve(bad)

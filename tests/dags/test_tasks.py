@@ -35,6 +35,8 @@ def all_classes(root: type[HubError] = HubError) -> list[type[HubError]]:
 def leaf(kind: type[HubError]) -> HubError:
     extra: dict[str, Any] = {
         "RuleInvalid": {"problems": []},
+        "MappingInvalid": {"problems": []},
+        "ConnectionInvalid": {"problems": []},
         "RecordRejected": {"pointer": "/name"},
         "RunMustWait": {"seconds": 3.0},
     }.get(kind.__name__, {})
