@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from integrations_hub.domain.connection import ADOPT, LOCKED, Connection, ServedConnection
 from integrations_hub.errors import ConfigurationError, Disconnected
 from integrations_hub.failpoints import hit
-from integrations_hub.ports.credentials import Sealed, Spool, TokenStore, Vault
+from integrations_hub.ports.credentials import MISPLACED, Sealed, Spool, TokenStore, Vault
 from integrations_hub.ports.outside import Clock
 from integrations_hub.ports.provider import Refresher
 from integrations_hub.refresh import (
@@ -184,6 +184,11 @@ class Broker:
         try:
             access_token = self._pair(row)["access_token"]
         except ConfigurationError as error:
+            if error.code == MISPLACED:
+                _log.error("secret_misplaced connection_id=%s: %s", connection.id, error.message)
+                self._tokens.misplaced(
+                    connection.id, connection.token_version, code=error.code, detail=error.message
+                )
             return _served(connection, "refused", reason=error.message, hint=error.hint)
         return ServedConnection(
             state="ready",

@@ -224,7 +224,7 @@ def test_a_person_is_asked_after_a_day_without_one_good_answer(
     )
     assert found.not_ready_because() is None, "runs go on, and so do refreshes"
     assert ("Admin attention needed" in status_of(found).reason) == needs_reauth
-    assert status_of(found).next_action == "wait"
+    assert status_of(found).next_action == ("test" if needs_reauth else "wait")
 
     age(database, refresh_claim_until="1 s")
     assert save(store, claim(store, connection_id))
@@ -510,6 +510,28 @@ def test_a_database_that_comes_home_is_free_again(database, connection_id):
     lock.lock_foreign("b")
     assert lock.lock_foreign("a") == []
     assert PostgresTokenStore(database).read(connection_id)[0].not_ready_because() is None
+
+
+def test_pairs_swapped_by_hand_are_refused_once_and_never_sent(database, connection_id):
+    other = insert(database, "other")
+    for one, company in ((connection_id, "co"), (other, "other")):
+        connect(database, one, company_id=company)
+    database.execute(
+        "UPDATE hub.encrypted_secret s SET ciphertext = o.ciphertext FROM hub.encrypted_secret o"
+        " WHERE o.id <> s.id"
+    )
+    idp = FakeIdp()
+    for one in (connection_id, other, connection_id, other):
+        served = broker(database, idp).serve(one)
+        assert (served.state, served.access_token) == ("refused", "")
+    found = [PostgresTokenStore(database).read(one)[0] for one in (connection_id, other)]
+    assert [(one.needs_reauth, one.auth_code) for one in found] == [(True, "SECRET_MISPLACED")] * 2
+    noted = database.rows(
+        "SELECT target FROM hub.audit_log WHERE action = 'connection.secret_misplaced' ORDER BY seq"
+    )
+    assert [row["target"] for row in noted] == ["connection:acme:main", "connection:acme:other"]
+    assert idp.posts == [], "a token of another connection is never spent"
+    assert connect(database, connection_id).not_ready_because() is None
 
 
 def test_an_adoption_is_audited_once(database, connection_id):

@@ -1,4 +1,4 @@
-"""`hub projects`: local projects as files, and the local client given back to the provider."""
+"""`hub projects`: local projects as files, the local client given back to the provider, and where a value came from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from integrations_hub.cli.reporting import tell
 if TYPE_CHECKING:
     from integrations_hub.admin.projects import Projects
 
-app = typer.Typer(no_args_is_help=True, help="Local projects: export, import, reset the client.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Local projects: export, import, reset the client, why a value is what it is.",
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, write nothing.")]
 
@@ -91,6 +94,40 @@ def reset_client(
         tell(f"{changed} of {len(found)} clients are reset.")
     else:
         tell("Every local client is the provider's name already.")
+
+
+@app.command("why")
+def why(
+    project_id: Annotated[int, typer.Argument(help="The id of the project.", metavar="ID")],
+    column: Annotated[str | None, typer.Argument(help="One column; without it, all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell why each value of the project is what it is: the run, the provider's field, the policy, or a person."""
+    from integrations_hub.cli.hub_database import hub_database
+    from integrations_hub.domain.provenance import explain
+    from integrations_hub.store.provenance import PostgresProvenanceStore
+
+    with hub_database() as database:
+        store = PostgresProvenanceStore(database)
+        values = store.project(project_id)
+        if column is not None and column not in values:
+            raise typer.BadParameter(
+                f"A project has no column {column}; it has {', '.join(values)}."
+            )
+        links, steps = store.links(project_id), store.steps(project_id)
+    asked = list(values) if column is None else [column]
+    found = [explain(name, values[name], steps) for name in asked]
+    if as_json:
+        told = {"id": project_id, "links": links, "columns": [asdict(one) for one in found]}
+        print(json.dumps(told, default=str))
+        return
+    for one in found:
+        source = (
+            f" From {one.provider_field}, {one.provider_value!r}." if one.provider_field else ""
+        )
+        print(f"{one.column}: {one.value!r}. {one.text}{source}")
+        for old in one.previous:
+            print(f"  before: {old['value']!r}")
 
 
 def _actor() -> str:

@@ -16,6 +16,9 @@ class Sealed:
     ciphertext: bytes
 
 
+MISPLACED = "SECRET_MISPLACED"  # code of the error: a secret was sealed for another purpose
+
+
 class Vault(Protocol):
     def seal(self, plaintext: str, *, purpose: str) -> Sealed: ...
 
@@ -153,6 +156,9 @@ class TokenStore(Protocol):
 
     def fail(self, claim: RefreshClaim, failure: Failure) -> None:
         """Give the claim back and note why (degraded, or needs_reauth at once)."""
+
+    def misplaced(self, connection_id: int, version: int, *, code: str, detail: str) -> None:
+        """The stored pair was sealed for another connection: needs_reauth at once, with audit."""
 
     def give_back(self, claim: RefreshClaim) -> None:
         """The call was never made: as if the claim had not been won."""

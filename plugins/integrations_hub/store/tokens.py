@@ -133,6 +133,22 @@ class PostgresTokenStore:
                     request_id=None,
                 )
 
+    def misplaced(self, connection_id: int, version: int, *, code: str, detail: str) -> None:
+        """The stored pair belongs to another connection: a person must reconnect; audited, once."""
+        values = {
+            "connection_id": connection_id,
+            "version": version,
+            "code": code,
+            "detail": detail,
+        }
+        with self._database.transaction() as tx:
+            row = tx.execute(_q.misplaced, values).fetchone()
+            if row is not None:
+                record(
+                    tx, actor="hub", action="connection.secret_misplaced",
+                    target=f"connection:{row['provider_key']}:{row['key']}", detail={"code": code}, request_id=None,
+                )  # fmt: skip
+
     def give_back(self, claim: RefreshClaim) -> None:
         """No effect when the claim was overtaken."""
         self._database.execute(_q.give_back, _of(claim))

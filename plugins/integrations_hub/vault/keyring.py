@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from integrations_hub.errors import SecretKeyMissing, SettingInvalid
-from integrations_hub.ports.credentials import Sealed
+from integrations_hub.ports.credentials import MISPLACED, Sealed
 
 _SETTING = "INTEGRATIONS_SECRET_KEY"
 _SIGNING = b"hub signature v1"
@@ -72,7 +72,7 @@ class Keyring:
             raise SettingInvalid(
                 "A stored secret belongs to another place than the one it was read from.",
                 hint="The row was moved or copied by hand: reconnect the connection.",
-                code="SECRET_MISPLACED",
+                code=MISPLACED,
             )
         self._on_open(plaintext)
         return plaintext

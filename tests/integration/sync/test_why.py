@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pytest
+from typer.testing import CliRunner
+
+from integrations_hub.cli.main import app
 from integrations_hub.domain.provenance import Explanation, explain
 from integrations_hub.store.provenance import PostgresProvenanceStore
 from tests.kit.fake_list import FakeList, portfolio
@@ -65,3 +70,30 @@ def test_a_plan_that_was_not_applied_explains_nothing(engine: Any) -> None:
 def _stored(hub: Any, external_id: str, column: str) -> Any:
     value = hub.projects()[external_id][column]
     return None if value is None else str(value)
+
+
+def test_the_command_line_tells_it(
+    engine: Any, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_DATABASE_URL", database_url)
+    listed = FakeList(portfolio(2))
+    hub = engine(listed)
+    hub.run()
+    listed.touch("p-00001", name="Renamed")
+    run = hub.run()
+    project = str(hub.projects()["p-00001"]["id"])
+    call = CliRunner().invoke
+    told = call(app, ["projects", "why", project, "name"]).stdout
+    assert told.splitlines()[0].startswith(f"name: 'Renamed'. Run {run['id']} wrote it")
+    assert "From name, 'Renamed'." in told
+    assert "before: 'Project 1'" in told
+    found = json.loads(call(app, ["projects", "why", project, "--json"]).stdout)
+    assert [link["external_id"] for link in found["links"]] == ["p-00001"]
+    assert {one["column"]: one["value"] for one in found["columns"]} == {
+        name: _stored(hub, "p-00001", name) for name in (one["column"] for one in found["columns"])
+    }
+    unknown = call(app, ["projects", "why", project, "colour"])
+    assert unknown.exit_code == 2
+    assert "no column colour" in unknown.stderr
+    gone = call(app, ["projects", "why", "999"])
+    assert "PROJECT_UNKNOWN" in gone.stderr

@@ -94,6 +94,14 @@ UPDATE hub.integration_connection c
  WHERE id = %(connection_id)s AND token_version = %(version)s AND refresh_claim = %(claim)s
 RETURNING provider_key, key, is_disabled;
 
+-- name: misplaced
+-- The stored pair was sealed for another connection: somebody moved it in the database. Noted once.
+UPDATE hub.integration_connection
+   SET auth_state = 'needs_reauth', needs_reauth = true, reauth_reason = 'grant_rejected', auth_code = %(code)s, auth_detail = %(detail)s,
+       degraded_since = coalesce(degraded_since, clock_timestamp()), updated_at = clock_timestamp()
+ WHERE id = %(connection_id)s AND token_version = %(version)s AND NOT needs_reauth
+RETURNING provider_key, key;
+
 -- name: fail_for_now
 -- Tokens are kept; the next try waits as long as half the trouble lasts (30 s to 15 min), or as long as the server says.
 -- After 24 h a person is asked (D15). An outcome that stays unknown keeps its intent open.

@@ -1,6 +1,6 @@
-"""Reserved: projects.
+"""Plans that a person answers, and undo.
 
-A downgrade loses nothing.
+A downgrade loses approvals, the journal rows of undo runs that removed or unlinked projects, and their counts.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """Add actions, counts, approvals."""
     sql_files.run(__file__)
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    """Take them away again."""
     sql_files.run(__file__, down=True)
