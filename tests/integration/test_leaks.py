@@ -53,22 +53,6 @@ def fresh_guard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logging.setLogRecordFactory(before)
 
 
-@pytest.fixture
-def log_file(tmp_path: Path) -> Iterator[Path]:
-    """Everything that is logged in this process, at DEBUG."""
-    path = tmp_path / "hub.log"
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
-    root = logging.getLogger()
-    before = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield path
-    root.setLevel(before)
-    root.removeHandler(handler)
-    handler.close()
-
-
 class Scenario:
     """A connection's life over REST and through the stages; `answers` holds every answer of the bridge."""
 

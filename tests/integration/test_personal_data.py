@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,21 +18,6 @@ from tests.kit.sandbox_engine import SandboxEngine
 def sandbox() -> Iterator[SandboxProcess]:
     with SandboxProcess("--no-quota") as process:
         yield process
-
-
-@pytest.fixture
-def log_file(tmp_path: Path) -> Iterator[Path]:
-    """Everything that is logged in this process, at DEBUG."""
-    path = tmp_path / "hub.log"
-    handler = logging.FileHandler(path, encoding="utf-8")
-    root = logging.getLogger()
-    before = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield path
-    root.setLevel(before)
-    root.removeHandler(handler)
-    handler.close()
 
 
 def test_personal_data_stands_only_where_it_is_used(

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
-from tests.kit.sandbox import SandboxProcess
 from tests.kit.sandbox_engine import SandboxEngine
 
 ZEROS = "00000000-0000-0000-0000-000000000000"
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[SandboxProcess]:
-    with SandboxProcess("--no-quota") as process:
-        yield process
-
-
-@pytest.fixture
-def hub(sandbox: SandboxProcess, database_url: str) -> Iterator[SandboxEngine]:
-    sandbox.control("POST", "/reset", {})
-    made = SandboxEngine(database_url, sandbox)
-    yield made
-    made.close()
 
 
 def _insert(hub: SandboxEngine, *rows: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -13,20 +12,6 @@ from tests.kit.sandbox import SandboxProcess
 from tests.kit.sandbox_engine import SandboxEngine
 
 PROJECTS = "/api/project"
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[SandboxProcess]:
-    with SandboxProcess("--no-quota") as process:
-        yield process
-
-
-@pytest.fixture
-def hub(sandbox: SandboxProcess, database_url: str) -> Iterator[SandboxEngine]:
-    sandbox.control("POST", "/reset", {})
-    made = SandboxEngine(database_url, sandbox)
-    yield made
-    made.close()
 
 
 def _sweep(hub: SandboxEngine) -> dict[str, Any]:

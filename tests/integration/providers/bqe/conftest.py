@@ -1,0 +1,24 @@
+"""The engine over a sandbox without a quota; the sandbox is reset for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kit.sandbox import SandboxProcess
+from tests.kit.sandbox_engine import SandboxEngine
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxProcess]:
+    with SandboxProcess("--no-quota") as process:
+        yield process
+
+
+@pytest.fixture
+def hub(sandbox: SandboxProcess, database_url: str) -> Iterator[SandboxEngine]:
+    sandbox.control("POST", "/reset", {})
+    made = SandboxEngine(database_url, sandbox)
+    yield made
+    made.close()
