@@ -23,7 +23,7 @@ from integrations_hub.admin.sealed_secrets import Secrets
 from integrations_hub.cli import doctor
 from integrations_hub.cli.main import app
 from integrations_hub.errors import SecretKeyDropped
-from integrations_hub.ports.credentials import Sealed
+from integrations_hub.ports.credentials import Sealed, StartedFlow
 from integrations_hub.store.audit import PostgresAuditStore
 from integrations_hub.store.database import Database
 from integrations_hub.store.oauth_flows import PostgresOAuthFlowStore
@@ -31,7 +31,7 @@ from integrations_hub.store.sealed_secrets import PostgresSecretStore
 from integrations_hub.store.tokens import PostgresTokenStore
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.vault.keyring import Keyring
-from tests.kit.fake_tokens import FakeIdp
+from tests.kit.fake_tokens import FakeIdp, FakeSpool
 from tests.kit.hub_process import clean_environment, hub
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,13 +64,12 @@ def fill(database: Database, n: int, ring: Keyring = OLD, prefix: str = "c") -> 
 
 
 def start_flow(database: Database, connection_id: int, ring: Keyring, nonce: str = "n") -> None:
+    verifier = ring.seal("verifier", purpose=f"{connection_id}:oauth_verifier")
     PostgresOAuthFlowStore(database).start(
+        StartedFlow(connection_id, verifier, "https://hub.example/cb"),
         nonce_hash=nonce,
-        connection_id=connection_id,
         actor="ann",
         cookie_hash="c",
-        verifier=ring.seal("verifier", purpose=f"{connection_id}:oauth_verifier"),
-        redirect_uri="https://hub.example/cb",
         ttl_s=600,
     )
 
@@ -108,7 +107,7 @@ def test_all_come_under_the_first_key_with_their_content_and_an_entry(database: 
     assert opened(database, NEW) == {ids[i]: f"r{i}" for i in range(7)}
     flow = PostgresOAuthFlowStore(database).consume(nonce_hash="n", actor="ann", cookie_hash="c")
     assert flow is not None
-    assert NEW.open(flow[1], purpose=f"{ids[0]}:oauth_verifier") == "verifier"
+    assert NEW.open(flow.verifier, purpose=f"{ids[0]}:oauth_verifier") == "verifier"
     entries = PostgresAuditStore(database).page(action="secrets.rotated")
     assert sum(entry.detail["rows"] for entry in entries) == 8
     assert {(entry.actor, entry.target) for entry in entries} == {("cli:ann", f"key:{NEW.key_id}")}
@@ -128,7 +127,8 @@ def test_a_finished_sign_in_holds_no_key(database: Database) -> None:
     (connection_id,) = fill(database, 1, NEW)
     start_flow(database, connection_id, OLD, "spent")
     start_flow(database, connection_id, OLD, "expired")
-    database.execute("UPDATE hub.oauth_flow SET consumed_at = now() WHERE nonce_hash = 'spent'")
+    flows = PostgresOAuthFlowStore(database)
+    assert flows.consume(nonce_hash="spent", actor="ann", cookie_hash="c") is not None
     database.execute(
         "UPDATE hub.oauth_flow SET expires_at = clock_timestamp() WHERE nonce_hash = 'expired'"
     )
@@ -219,9 +219,10 @@ def _broker(database: Database, idp: FakeIdp) -> Broker:
         tokens=PostgresTokenStore(database),
         own_tokens=own_tokens,
         vault=BOTH,
+        spool=FakeSpool(),
         auth_client=lambda connection: idp,
         clock=SystemClock(),
-        margin_s=lambda connection: 300,
+        instance_id="here",
     )
 
 

@@ -31,7 +31,9 @@ class PostgresProjectStore:
 
     def backfill_bqe_client(self) -> int:
         """Invent bqe_client_name for projects without one and without a link; returns how many."""
-        return self._database.execute(_q.backfill_bqe_client)
+        with self._database.transaction() as tx:
+            tx.execute(_q.write_as_a_run)
+            return tx.execute(_q.backfill_bqe_client).rowcount
 
     def every(self, status: str | None) -> Iterator[dict[str, Any]]:
         """All pages of `list`, by id."""

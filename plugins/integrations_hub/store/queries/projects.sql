@@ -16,6 +16,10 @@ SELECT count(*) AS n FROM hub.projects p
    AND NOT EXISTS (SELECT 1 FROM hub.integration_external_link l
                     WHERE l.provider_key = %(provider_key)s AND l.local_entity = 'project' AND l.local_id = p.id);
 
+-- name: write_as_a_run
+-- Until the transaction ends: the provider's columns may be written.
+SELECT set_config('hub.writer', 'sync', true);
+
 -- name: backfill_bqe_client
 -- For development: as if the provider's client were the local one. Linked projects have theirs from the provider.
 UPDATE hub.projects p SET bqe_client_name = p.client
