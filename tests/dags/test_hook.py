@@ -29,6 +29,7 @@ def world(
     sandbox: SandboxProcess, database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Connected:
     """Airflow's look-up answers with the token that the Hub served."""
+    sandbox.control("POST", "/reset", {})
     made = connected(sandbox, database, database_url)
     monkeypatch.setenv("AIRFLOW_CONN_HUB_DB", database_url)
     monkeypatch.setenv("BQE_ALLOWED_HOSTS", "127.0.0.1")

@@ -32,6 +32,7 @@ def sandbox() -> Iterator[SandboxProcess]:
 
 @pytest.fixture
 def world(sandbox: SandboxProcess, database: Any, database_url: str) -> Connected:
+    sandbox.control("POST", "/reset", {})
     return connected(sandbox, database, database_url)
 
 
