@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from bridge_api.deps import Acting, ConnectionQuery, Key, Services
+from bridge_api.etag import IfMatch, expected_revision, set_etag
 from bridge_api.models.mappings import (
     MappingBody,
     MappingDiffView,
@@ -19,7 +19,6 @@ from bridge_api.models.mappings import (
 from bridge_api.models.problems import problems
 from bridge_api.routing import HubRoute
 from integrations_hub.catalog import mapping_form
-from integrations_hub.errors import ConflictingChange
 
 router = APIRouter(
     route_class=HubRoute,
@@ -27,8 +26,6 @@ router = APIRouter(
     tags=["mappings"],
     responses=problems(401, 403, 404, 422, 503),
 )
-
-IfMatch = Annotated[str | None, Header(description='The ETag that was read, e.g. "3".')]
 
 
 @router.get("/mapping")
@@ -41,7 +38,7 @@ def get_mapping(
 ) -> MappingView:
     """The mapping that runs use, and whether it is out of date."""
     state = services.mappings.get(provider, object, connection)
-    response.headers["ETag"] = f'"{state.revision}"'
+    set_etag(response, state.revision)
     obj = services.registry.get_object_catalog(provider, object)
     return MappingView.of(state, mapping_form.schema(obj))
 
@@ -64,10 +61,10 @@ def save_mapping(
         object,
         connection,
         lines=body.lines,
-        expected_revision=_expected(if_match),
+        expected_revision=expected_revision(if_match),
         actor=actor,
     )
-    response.headers["ETag"] = f'"{state.revision}"'
+    set_etag(response, state.revision)
     obj = services.registry.get_object_catalog(provider, object)
     return MappingView.of(state, mapping_form.schema(obj))
 
@@ -124,15 +121,3 @@ def list_quarantine(
         limit=limit,
     )
     return QuarantinePage.of(found, limit)
-
-
-def _expected(if_match: str | None) -> int | None:
-    """The revision that the change was made from; None = any."""
-    if if_match is None or if_match.strip() == "*":
-        return None
-    revision = re.fullmatch(r'(?:W/)?"?(\d{1,9})"?', if_match.strip())
-    if revision is None:
-        raise ConflictingChange(
-            "If-Match names no revision of a mapping.", code="REVISION_CONFLICT"
-        )
-    return int(revision.group(1))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
 from bridge_api.deps import Acting, ConnectionQuery, Key, Services
+from bridge_api.etag import IfMatch, expected_revision, set_etag
 from bridge_api.models.problems import problems
 from bridge_api.models.rules import (
     EnableRule,
@@ -18,7 +18,6 @@ from bridge_api.models.rules import (
     RuleView,
 )
 from bridge_api.routing import HubRoute
-from integrations_hub.errors import ConflictingChange
 
 router = APIRouter(
     route_class=HubRoute,
@@ -27,7 +26,6 @@ router = APIRouter(
     responses=problems(401, 403, 404, 422, 503),
 )
 
-IfMatch = Annotated[str | None, Header(description='The ETag that was read, e.g. "3".')]
 Reread = Annotated[
     bool | None,
     Query(
@@ -38,19 +36,14 @@ _BIGGEST_REVISION = 2**31 - 2
 IfNoneMatch = Annotated[str | None, Header(description="* = only when there is no rule yet.")]
 
 
-def expected_revision(if_match: IfMatch = None, if_none_match: IfNoneMatch = None) -> int | None:
+def made_from(if_match: IfMatch = None, if_none_match: IfNoneMatch = None) -> int | None:
     """The revision that the change was made from; 0 = none yet, None = any."""
     if if_none_match is not None and if_none_match.strip() == "*":
         return 0
-    if if_match is None or if_match.strip() == "*":
-        return None
-    revision = re.fullmatch(r'(?:W/)?"?(\d{1,9})"?', if_match.strip())
-    if revision is None:
-        raise ConflictingChange("If-Match names no revision of a rule.", code="REVISION_CONFLICT")
-    return int(revision.group(1))
+    return expected_revision(if_match)
 
 
-Expected = Annotated[int | None, Depends(expected_revision)]
+Expected = Annotated[int | None, Depends(made_from)]
 
 
 @router.get("")
@@ -63,7 +56,7 @@ def get_rule(
 ) -> RuleView:
     """The rule as it stands; its ETag is the revision."""
     rule = services.rules.get(provider, object, connection)
-    response.headers["ETag"] = f'"{rule.revision}"'
+    set_etag(response, rule.revision)
     return RuleView.of(rule)
 
 
@@ -94,7 +87,7 @@ def save_rule(
         reread=reread,
         actor=actor,
     )
-    response.headers["ETag"] = f'"{saved.rule.revision}"'
+    set_etag(response, saved.rule.revision)
     return RuleView.saved(saved)
 
 

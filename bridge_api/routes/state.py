@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 
 from bridge_api.deps import Acting, ConnectionQuery, Key, Services
+from bridge_api.etag import revision_of, set_etag
 from bridge_api.models.problems import problems
 from bridge_api.models.state import EditState, PreviewView, ResyncJobs, ResyncRequest, StateView
 from bridge_api.routes.jobs import IdempotencyKey
 from bridge_api.routing import HubRoute
-from integrations_hub.errors import ConflictingChange
 
 router = APIRouter(
     route_class=HubRoute,
@@ -37,7 +36,7 @@ def get_state(
     """Mark, generation, sweeps and verdict; its ETag is the revision, "0" before the first run."""
     rule = services.rules.get(provider, object, connection)
     view = StateView.of(services.states.get(rule))
-    response.headers["ETag"] = f'"{view.revision}"'
+    set_etag(response, view.revision)
     return view
 
 
@@ -56,10 +55,10 @@ def edit_state(
     """Set the mark. 423 while a run works, 409 when the state has moved since it was looked at."""
     rule = services.rules.get(provider, object, connection)
     services.states.edit(
-        rule, mark=body.naive(), expected_revision=_revision(if_match), actor=actor
+        rule, mark=body.naive(), expected_revision=revision_of(if_match), actor=actor
     )
     view = StateView.of(services.states.get(rule))
-    response.headers["ETag"] = f'"{view.revision}"'
+    set_etag(response, view.revision)
     return view
 
 
@@ -93,10 +92,3 @@ def request_resync(
         rule, since=body.utc(), idempotency_key=idempotency_key, actor=actor
     )
     return ResyncJobs.of(jobs)
-
-
-def _revision(if_match: str) -> int:
-    found = re.fullmatch(r'(?:W/)?"?(\d{1,9})"?', if_match.strip())
-    if found is None:
-        raise ConflictingChange("If-Match names no revision of a state.", code="REVISION_CONFLICT")
-    return int(found.group(1))

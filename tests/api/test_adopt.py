@@ -21,12 +21,12 @@ def locked_copy(bridge: BridgeKit) -> BridgeKit:
 def test_a_locked_connection_says_so_and_an_admin_adopts_it(database_url: str) -> None:
     kit = locked_copy(BridgeKit(database_url, HUB_INSTANCE_ID="copy"))
     try:
-        found = kit.call("GET", f"{API}/connections/acme").json()
+        found = kit.status()
         assert (found["state"], found["next_action"]) == ("locked", "adopt")
         assert "copied or restored" in found["reason"]
         assert kit.call("POST", ADOPT, headers={"X-Hub-CSRF": "1"}).status_code == 401
         assert kit.call("POST", ADOPT, headers=VIEWER).status_code == 403
-        assert kit.call("GET", f"{API}/connections/acme").json()["state"] == "locked"
+        assert kit.status()["state"] == "locked"
 
         assert kit.call("POST", ADOPT).json()["state"] != "locked"
         assert kit.call("POST", ADOPT).status_code == 200, "twice is once"

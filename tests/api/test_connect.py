@@ -8,9 +8,7 @@ import json
 import re
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 
 from integrations_hub.admin.oauth_answer import _DENIALS, _MISFITS
@@ -20,10 +18,6 @@ from tests.kit.bridge import ADMIN, API, COMPANY, KEY, BridgeKit
 
 CALLBACK = "http://127.0.0.1:8080/hub/api/integrations/bqe/connect/callback"
 ONE_TEXT = "This sign-in does not belong to a connection that you just started."
-
-
-def status(bridge: BridgeKit, key: str = "acme") -> dict[str, object]:
-    return dict(bridge.call("GET", f"{API}/connections/{key}").json())
 
 
 def forged(state: str, **claims: object) -> str:
@@ -42,7 +36,7 @@ def signed(state: str, **claims: object) -> str:
 
 def test_the_whole_way_connects_without_a_bearer_on_the_way_back(bridge: BridgeKit) -> None:
     bridge.create()
-    assert (status(bridge)["state"], status(bridge)["next_action"]) == ("new", "connect")
+    assert (bridge.status()["state"], bridge.status()["next_action"]) == ("new", "connect")
     query, cookie = bridge.start()
     assert query["redirect_uri"] == CALLBACK
     answer = bridge.callback(query["state"], cookie)
@@ -54,7 +48,7 @@ def test_the_whole_way_connects_without_a_bearer_on_the_way_back(bridge: BridgeK
     ).rstrip(b"=")
     assert challenge.decode() == query["code_challenge"]
     assert exchange["redirect_uri"] == CALLBACK
-    now = status(bridge)
+    now = bridge.status()
     assert (now["state"], now["auth_state"], now["company_id"]) == (
         "connected",
         "connected",
@@ -80,7 +74,7 @@ def test_the_short_path_is_the_same_door(bridge: BridgeKit) -> None:
     bridge.create()
     query, cookie = bridge.start()
     assert bridge.callback(query["state"], cookie, path="/callback").status_code == 200
-    assert status(bridge)["state"] == "connected"
+    assert bridge.status()["state"] == "connected"
 
 
 def test_the_cookie_is_for_this_browser_and_no_script(bridge: BridgeKit) -> None:
@@ -312,16 +306,16 @@ def test_scopes_that_were_not_granted_are_listed(bridge: BridgeKit) -> None:
     query, cookie = bridge.start()
     bridge.identity.grant = replace(bridge.identity.grant, missing_scopes=("read:core",))
     assert "it left out: read:core." in bridge.callback(query["state"], cookie).text
-    assert status(bridge)["missing_scopes"] == ["read:core"]
+    assert bridge.status()["missing_scopes"] == ["read:core"]
 
 
 def test_a_consent_without_a_refresh_token_is_refused_in_words(connected: BridgeKit) -> None:
-    before = status(connected)
+    before = connected.status()
     query, cookie = connected.start()
     connected.identity.grant = replace(connected.identity.grant, refresh_token=None)
     answer = connected.callback(query["state"], cookie)
     assert (answer.status_code, "REFRESH_TOKEN_MISSING" in answer.text) == (409, True)
-    assert status(connected) == before
+    assert connected.status() == before
 
 
 @pytest.mark.parametrize(
@@ -330,136 +324,13 @@ def test_a_consent_without_a_refresh_token_is_refused_in_words(connected: Bridge
 def test_a_failed_exchange_keeps_the_connection_as_it_was(
     connected: BridgeKit, error: Exception, expected: int
 ) -> None:
-    before = status(connected)
+    before = connected.status()
     query, cookie = connected.start()
     connected.identity.error = error
     answer = connected.callback(query["state"], cookie)
     assert (answer.status_code, "<b>" in answer.text) == (expected, False)
-    assert status(connected) == before
+    assert connected.status() == before
     assert connected.audit()[-1] == "admin connection.connect_failed"
-
-
-def test_a_silent_change_of_company_is_refused_in_words(connected: BridgeKit) -> None:
-    query, cookie = connected.start()
-    connected.identity.grant = replace(connected.identity.grant, company_id="company-z")
-    answer = connected.callback(query["state"], cookie)
-    assert answer.status_code == 409
-    assert "Company company-z signed in, but acme belongs to company company-a" in answer.text
-    assert status(connected)["company_id"] == COMPANY
-
-
-def change_company(bridge: BridgeKit, *, confirm: bool) -> httpx.Response:
-    started = bridge.call(
-        "POST", f"{API}/connect/start?connection=acme", {"confirm_company_change": confirm}
-    )
-    state = parse_qs(urlsplit(started.json()["authorize_url"]).query)["state"][0]
-    bridge.identity.grant = replace(bridge.identity.grant, company_id="company-z")
-    return bridge.callback(state, started.headers["set-cookie"].partition(";")[0])
-
-
-def test_a_confirmed_change_of_company_starts_every_rule_anew(connected: BridgeKit) -> None:
-    connected.save_rule()
-    assert change_company(connected, confirm=False).status_code == 409
-    (before,) = connected.database.rows("SELECT generation FROM hub.integration_rule")
-    assert change_company(connected, confirm=True).status_code == 200
-    (after,) = connected.database.rows("SELECT generation FROM hub.integration_rule")
-    assert (status(connected)["company_id"], after["generation"] - before["generation"]) == (
-        "company-z",
-        1,
-    )
-    (entry,) = connected.database.rows(
-        "SELECT detail FROM hub.audit_log WHERE action = 'connection.connected' ORDER BY seq DESC LIMIT 1"
-    )
-    assert (entry["detail"]["former_company_id"], entry["detail"]["company_id"]) == (
-        COMPANY,
-        "company-z",
-    )
-    query, cookie = connected.start()
-    assert connected.callback(query["state"], cookie).status_code == 200
-    assert connected.database.rows("SELECT generation FROM hub.integration_rule") == [after]
-
-
-def test_the_company_does_not_change_under_a_run(connected: BridgeKit) -> None:
-    connected.database.execute(
-        "INSERT INTO hub.integration_run (dag_id, dag_run_id, connection_id, provider_key, object_key, state)"
-        " SELECT 'd', 'r', id, provider_key, 'projects', 'running' FROM hub.integration_connection"
-    )
-    answer = change_company(connected, confirm=True)
-    assert (answer.status_code, "RUN_ACTIVE" in answer.text) == (409, True)
-    assert status(connected)["company_id"] == COMPANY
-
-
-def test_the_company_of_the_setting_is_the_only_one(database_url: str) -> None:
-    kit = BridgeKit(database_url, BQE_COMPANY_ID="company-q")
-    try:
-        kit.create()
-        query, cookie = kit.start()
-        answer = kit.callback(query["state"], cookie)
-        assert answer.status_code == 409
-        assert "BQE_COMPANY_ID" in answer.text
-        assert status(kit)["state"] == "new"
-    finally:
-        kit.close()
-
-
-def test_a_provider_that_names_no_company_needs_the_setting(bridge: BridgeKit) -> None:
-    bridge.create()
-    query, cookie = bridge.start()
-    bridge.identity.grant = replace(bridge.identity.grant, company_id=None)
-    answer = bridge.callback(query["state"], cookie)
-    assert answer.status_code == 409
-    assert "Set BQE_COMPANY_ID" in answer.text
-
-
-def test_tokens_for_a_host_that_is_not_pinned_are_not_kept(bridge: BridgeKit) -> None:
-    bridge.create()
-    query, cookie = bridge.start()
-    bridge.identity.grant = replace(
-        bridge.identity.grant, api_base_url="https://api.bqecore.com.evil.example/api"
-    )
-    answer = bridge.callback(query["state"], cookie)
-    assert (answer.status_code, status(bridge)["state"]) == (502, "new")
-    assert bridge.database.rows("SELECT 1 FROM hub.encrypted_secret") == []
-
-
-def test_one_company_has_one_active_connection_and_the_other_is_named(
-    connected: BridgeKit,
-) -> None:
-    connected.create("twin")
-    query, cookie = connected.start("twin")
-    answer = connected.callback(query["state"], cookie)
-    assert (answer.status_code, "COMPANY_CONNECTED_ALREADY" in answer.text) == (409, True)
-    assert "already has the active connection &#x27;acme&#x27;" in answer.text
-    assert (status(connected, "twin")["state"], status(connected)["state"]) == ("new", "connected")
-
-
-def test_of_ten_connections_of_one_company_at_once_one_becomes_active(bridge: BridgeKit) -> None:
-    requests = []
-    for number in range(10):
-        bridge.create(f"c{number}")
-        query, cookie = bridge.start(f"c{number}")
-        params = {"state": query["state"], "code": "c"}
-        requests.append(
-            ("GET", f"{API}/connect/callback", None, {"Cookie": cookie}, {"params": params})
-        )
-    answers = bridge.calls(*requests)
-    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 9
-    (active,) = bridge.database.rows("SELECT key FROM hub.integration_connection WHERE is_active")
-    refused = [answer.text for answer in answers if answer.status_code == 409]
-    assert all(f"connection &#x27;{active['key']}&#x27;" in text for text in refused)
-
-
-def test_companies_and_environments_stand_side_by_side(bridge: BridgeKit) -> None:
-    for key, company in (("acme", "company-a"), ("beta", "company-b"), ("gamma", "company-a")):
-        bridge.create(key)
-        if key == "gamma":  # BQE names one environment only; the constraint knows any
-            bridge.database.execute(
-                "UPDATE hub.integration_connection SET environment = 'other' WHERE key = 'gamma'"
-            )
-        query, cookie = bridge.start(key)
-        bridge.identity.grant = replace(bridge.identity.grant, company_id=company)
-        assert bridge.callback(query["state"], cookie).status_code == 200, key
-    assert [status(bridge, key)["state"] for key in ("acme", "beta", "gamma")] == ["connected"] * 3
 
 
 def test_a_reconnect_goes_on_counting_token_versions(connected: BridgeKit) -> None:

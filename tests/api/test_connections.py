@@ -79,7 +79,7 @@ def test_a_connection_says_what_to_do(
     connected: BridgeKit, columns: str, state: str, action: str
 ) -> None:
     connected.database.execute(f"UPDATE hub.integration_connection SET {columns}")
-    found = connected.call("GET", f"{API}/connections/acme").json()
+    found = connected.status()
     assert (found["state"], found["next_action"]) == (state, action)
     assert found["reason"]
     assert (found["since"] is not None) == (state != "disabled")
@@ -103,7 +103,7 @@ def test_an_outage_and_a_disconnect_have_words_of_their_own(
     connected: BridgeKit, columns: str, state: str, action: str, words: list[str]
 ) -> None:
     connected.database.execute(f"UPDATE hub.integration_connection SET {columns}")
-    found = connected.call("GET", f"{API}/connections/acme").json()
+    found = connected.status()
     assert (found["state"], found["next_action"]) == (state, action)
     assert found["since"]
     assert [word for word in words if word not in found["reason"]] == []

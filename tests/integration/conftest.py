@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from integrations_hub.store.database import Database
+from tests.kit.stored_tokens import insert
+
 
 @pytest.fixture
 def log_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -25,3 +28,9 @@ def log_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     root.setLevel(before)
     root.removeHandler(handler)
     handler.close()
+
+
+@pytest.fixture
+def connection_id(database: Database) -> int:
+    """A connection of the provider acme that has no tokens yet."""
+    return insert(database, "main")

@@ -69,7 +69,7 @@ def pair(hub: BridgeKit) -> dict[str, str]:
 
 
 def state(hub: BridgeKit) -> str:
-    return hub.call("GET", f"{API}/connections/acme").json()["state"]
+    return hub.status()["state"]
 
 
 def renew(hub: BridgeKit) -> str:
@@ -88,7 +88,7 @@ def test_consent_renewal_and_the_end_of_a_replayed_family(
 ) -> None:
     answer = connect(hub, identity)
     assert (answer.status_code, "Acme is connected." in answer.text) == (200, True)
-    view = hub.call("GET", f"{API}/connections/acme").json()
+    view = hub.status()
     assert (view["state"], view["company_id"], view["missing_scopes"]) == (
         "connected",
         "company-a",

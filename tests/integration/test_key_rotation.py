@@ -10,15 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from integrations_hub.access import Broker, purpose_of, seal_pair
+from integrations_hub.access import purpose_of, seal_pair
 from integrations_hub.admin.sealed_secrets import Secrets
 from integrations_hub.cli import doctor
 from integrations_hub.cli.main import app
@@ -29,10 +27,10 @@ from integrations_hub.store.database import Database
 from integrations_hub.store.oauth_flows import PostgresOAuthFlowStore
 from integrations_hub.store.sealed_secrets import PostgresSecretStore
 from integrations_hub.store.tokens import PostgresTokenStore
-from integrations_hub.transport.clock import SystemClock
 from integrations_hub.vault.keyring import Keyring
-from tests.kit.fake_tokens import FakeIdp, FakeSpool
+from tests.kit.fake_tokens import FakeIdp
 from tests.kit.hub_process import clean_environment, hub
+from tests.kit.stored_tokens import broker
 
 ROOT = Path(__file__).resolve().parents[2]
 OLD_KEY, NEW_KEY = Keyring.new_key(), Keyring.new_key()
@@ -180,11 +178,11 @@ def test_tokens_are_served_and_refreshed_all_the_while(database: Database) -> No
     def serve(connection_id: int) -> None:
         own = database.fork()
         try:
-            broker = _broker(own, idp)
+            served_by = broker(own, idp, BOTH)
             while not stop.is_set():
                 version = PostgresTokenStore(own).read(connection_id)[0].token_version
                 PostgresTokenStore(own).reject(connection_id, version)  # asks for a refresh
-                served = broker.serve(connection_id, wait_s=10)
+                served = served_by.serve(connection_id, wait_s=10)
                 if served.state != "ready" or served.token_version <= version:
                     failures.append(served)
         finally:
@@ -204,26 +202,6 @@ def test_tokens_are_served_and_refreshed_all_the_while(database: Database) -> No
     assert failures == []
     rotate(database)
     assert sorted(opened(database, NEW)) == sorted(ids)
-
-
-def _broker(database: Database, idp: FakeIdp) -> Broker:
-    @contextmanager
-    def own_tokens() -> Iterator[PostgresTokenStore]:
-        own = database.fork()
-        try:
-            yield PostgresTokenStore(own)
-        finally:
-            own.close()
-
-    return Broker(
-        tokens=PostgresTokenStore(database),
-        own_tokens=own_tokens,
-        vault=BOTH,
-        spool=FakeSpool(),
-        auth_client=lambda connection: idp,
-        clock=SystemClock(),
-        instance_id="here",
-    )
 
 
 # --- killed --------------------------------------------------------------------------------------

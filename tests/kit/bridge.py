@@ -263,6 +263,10 @@ class BridgeKit:
         query, cookie = self.start(key)
         assert self.callback(query["state"], cookie).status_code == 200
 
+    def status(self, key: str = "acme") -> dict[str, Any]:
+        """How the connection is shown."""
+        return dict(self.call("GET", f"{API}/connections/{key}").json())
+
     def save_rule(self, key: str = "acme", **options: Any) -> dict[str, Any]:
         answer = self.call("PUT", f"{API}/projects/rule?connection={key}", {**RULE, **options})
         assert answer.status_code == 200, answer.text
