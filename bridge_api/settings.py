@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from integrations_hub import wiring
-from integrations_hub.admin_wiring import is_enabled
+from integrations_hub.domain.feature_flag import is_enabled
 from integrations_hub.errors import HubError, SettingInvalid
 
 

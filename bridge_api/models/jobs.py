@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from integrations_hub.admin.progress import Progress
 from integrations_hub.admin.runs import Ask
-from integrations_hub.domain.run import Run
+from integrations_hub.domain.run import Mode, Run
 
 JobState = Literal[
     "requested",
@@ -32,7 +32,6 @@ JobState = Literal[
 ChangeAction = Literal[
     "create", "update", "link", "inactivate", "revive", "out_of_scope", "review", "skip"
 ]
-Mode = Literal["scheduled", "full", "window", "resync", "sweep", "remap"]
 
 
 class RunNow(BaseModel):

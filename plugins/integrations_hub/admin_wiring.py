@@ -26,6 +26,7 @@ from integrations_hub.admin.state import States
 from integrations_hub.catalog.metadata import Provider, RateLimits
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection, ServedConnection, TokenGrant
+from integrations_hub.domain.feature_flag import is_enabled
 from integrations_hub.ports.outside import Clock
 from integrations_hub.ports.projects import LocalProjectStore
 from integrations_hub.ports.provider import AuthClient
@@ -202,12 +203,6 @@ def publish(database: Database, environ: Mapping[str, str]) -> None:
     PostgresProviderStore(database).sync(providers)
     for provider in providers:
         BudgetStore(database).publish_limits(provider.key, _limits(provider, environ))
-
-
-def is_enabled(environ: Mapping[str, str]) -> bool:
-    """INTEGRATIONS_ENABLED, true unless it says otherwise."""
-    said = environ.get("INTEGRATIONS_ENABLED", "true").strip().lower()
-    return said not in ("false", "0", "no", "off")
 
 
 def slots_of(connection: Connection, environ: Mapping[str, str]) -> int:

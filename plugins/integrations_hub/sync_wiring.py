@@ -11,6 +11,7 @@ from integrations_hub.admin import maintenance
 from integrations_hub.auth_wiring import registry
 from integrations_hub.catalog.metadata import ObjectMeta
 from integrations_hub.domain.connection import Connection
+from integrations_hub.domain.feature_flag import is_enabled
 from integrations_hub.domain.run import Run, RunRequest
 from integrations_hub.ports.outside import Clock, HttpClient
 from integrations_hub.ports.provider import ObjectClient
@@ -121,7 +122,7 @@ def stages(
             settings=PostgresSettingStore(database),
             registry=catalog,
             clock=clock,
-            enabled=environ.get("INTEGRATIONS_ENABLED", "true").lower() == "true",
+            enabled=is_enabled(environ),
             refuse_in_maintenance=lambda: maintenance.refuse(environ),
         ),
         Fetch(

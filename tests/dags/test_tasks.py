@@ -20,6 +20,8 @@ from integrations_hub.errors import HubError, RunMustWait, RunRefused, Transient
 from integrations_hub.orchestration.retry_policy import FATES, Fate, HubRetryPolicy, fate_of
 from integrations_hub.orchestration.run_request import run_request
 from integrations_hub.orchestration.tasks import StageTask, translate
+from tests.kit.engine import Engine
+from tests.kit.fake_list import FakeList, portfolio
 
 UTC = timezone.utc
 
@@ -153,6 +155,23 @@ def run(stage: str, ends: Any, rows: dict[str, int] | None = None) -> tuple[Any,
     task.rows = rows or {"created": 0, "updated": 0}
     events = {asset: SimpleNamespace(extra=None)}
     return task.execute({"outlet_events": events}), task, events  # type: ignore[arg-type]
+
+
+def test_a_run_that_only_takes_rows_out_of_scope_tells_the_assets(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_HUB_DB", database_url)
+    listed = FakeList(portfolio(20, children=1))
+    listed.filter_hides = {"p-00000"}  # keeps the server-side filter off
+    hub = Engine(database_url, listed)
+    try:
+        hub.run()
+        listed.touch("p-00003", parentId="p-00001")
+        run = hub.run()
+    finally:
+        hub.close()
+    written = StageTask(stage="upsert", rule_id=1)._written(run["id"])
+    assert {name: n for name, n in written.items() if n} == {"out_of_scope": 1}
 
 
 def test_a_stage_returns_its_small_summary() -> None:

@@ -26,7 +26,7 @@ _WITH_PLAN = ("planned", "needs_confirmation")
 
 @dataclass(frozen=True)
 class Ask:
-    """`mode`: scheduled | full | window | resync | sweep.
+    """`mode`: one of domain.run.MODES.
 
     `since` (inclusive) and `until` belong to a window, aware UTC. `apply_run_id`: the run whose plan of
     changes is applied instead of reading anything. `undo_run_id`: the run that is taken back.

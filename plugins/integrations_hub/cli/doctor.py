@@ -15,10 +15,11 @@ import httpx
 
 from integrations_hub import wiring
 from integrations_hub.admin import maintenance
-from integrations_hub.admin_wiring import is_enabled, secrets
+from integrations_hub.admin_wiring import secrets
 from integrations_hub.cli.databases import check_server, check_url
 from integrations_hub.cli.ports import is_free
 from integrations_hub.cli.state import State, is_ours, state_folder
+from integrations_hub.domain.feature_flag import is_enabled
 from integrations_hub.errors import (
     ConfigurationError,
     DatabaseUnusable,

@@ -31,7 +31,6 @@ class RawPage:
     provider_now: datetime | None
 
 
-PRESENCES = ("present", "child", "forbidden", "gone", "unproven")
 """A look-up by id: there and top-level, there below another, withheld (403), not there (404, 410), unclear."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 ENDED = (
     "succeeded",
@@ -18,6 +18,8 @@ ENDED = (
     "lost",
     "cancelled",
 )
+Mode = Literal["scheduled", "full", "window", "resync", "sweep", "remap"]
+MODES: tuple[str, ...] = get_args(Mode)
 CANCELLED = "CANCELLED"  # error code of a run that a person ended
 GOOD = (
     "succeeded",
@@ -46,6 +48,7 @@ COUNTS = (
     "skipped",
     "requests",
 )
+WRITTEN = ("created", "updated", "linked", "inactivated", "revived", "out_of_scope", "removed")
 
 
 @dataclass(frozen=True)
@@ -139,15 +142,6 @@ class Run:
         """Why the run asks a person after map_fields instead of writing: code, text, hint (rule 7)."""
         hold: dict[str, str] | None = self.listing.get("hold")
         return hold
-
-    @property
-    def eta_s(self) -> float | None:
-        """Seconds that reading still takes at this try's rate; None when nobody can tell."""
-        progress = self.listing.get("progress") or {}
-        pages = progress.get("pages_expected")
-        if self.ended or self.stage != "fetch" or pages is None:
-            return None
-        return float(max(pages - self.pages, 0) * progress["page_s"])
 
     def counts(self) -> dict[str, int]:
         """The counters by name, for summaries."""

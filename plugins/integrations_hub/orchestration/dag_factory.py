@@ -12,6 +12,7 @@ from airflow.sdk import DAG, Asset, Param
 from airflow.sdk.definitions.param import ParamsDict
 
 from integrations_hub.domain.rule import Rule, Schedule
+from integrations_hub.domain.run import MODES
 from integrations_hub.domain.schedule import summary
 from integrations_hub.errors import ConfigurationError
 from integrations_hub.orchestration.housekeeping import HousekeepingTask
@@ -148,7 +149,7 @@ def _run_params() -> ParamsDict:
             "mode": Param(
                 "scheduled",
                 type="string",
-                enum=["scheduled", "full", "window", "resync", "sweep", "remap"],
+                enum=list(MODES),
                 description=(
                     "scheduled: what changed since the mark; full: everything; window: what changed between since and "
                     "until; resync: what the open resync request still lacks; sweep: everything, and what is missing; "

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
+from integrations_hub.domain.feature_flag import is_enabled
 from integrations_hub.domain.rule import Rule
 from integrations_hub.orchestration.hub_database import parse_database
 
@@ -29,8 +30,8 @@ class RuleSource:
         self._database: Database | None = None
 
     def load(self) -> list[Rule]:
-        """Enabled rules by Dag id; with `only_dag_id` at most that one. None while integrations are off."""
-        if os.environ.get("INTEGRATIONS_ENABLED", "true").lower() != "true":
+        """Enabled rules by Dag id; with `only_dag_id` at most that one. Empty while integrations are off."""
+        if not is_enabled(os.environ):
             return []
         # outside the try: a broken installation must be a red import error, not a database that is away
         from integrations_hub.store.rules import PostgresRuleStore

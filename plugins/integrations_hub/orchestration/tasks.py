@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
 )
 
+from integrations_hub.domain.run import WRITTEN
 from integrations_hub.errors import HubError, RunMustWait, TransientError
 from integrations_hub.orchestration.retry_policy import Fate, HubRetryPolicy, fate_of
 
@@ -107,7 +108,7 @@ class StageTask(BaseOperator):
             run = PostgresRunStore(database).get(run_id)
         finally:
             database.close()
-        return {"created": run.created, "updated": run.updated}
+        return {name: getattr(run, name) for name in WRITTEN}
 
 
 def translate(error: HubError, stage: str) -> NoReturn:

@@ -46,6 +46,9 @@ class ObjectClient(Protocol):
         """Page `number` counts from 1; an empty page is b"[]"."""
 
     def presence(self, external_id: str) -> str:
-        """What the provider says of one record: a member of domain.listing.PRESENCES."""
+        """What the provider says of one record.
+
+        present | child (there, below another) | forbidden (403) | gone (404, 410) | unproven (unclear).
+        """
 
     def probe_parent_only(self) -> FilterProbe: ...

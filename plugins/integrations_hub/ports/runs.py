@@ -93,30 +93,8 @@ class StateStore(Protocol):
     def linked_since(self, connection_id: int, object_key: str, since: datetime) -> int:
         """Linked records whose last known change is not before `since`."""
 
-    def seed_mark(
-        self,
-        connection_id: int,
-        object_key: str,
-        generation: int,
-        *,
-        seeded_by: str,
-        mark: datetime | None = None,
-    ) -> bool:
-        """Set the mark of a rule that begins now; False when this generation already has one."""
-
 
 class ResyncStore(Protocol):
-    def request(
-        self,
-        *,
-        connection_id: int,
-        object_key: str,
-        since: datetime | None,
-        actor: str,
-        request_id: str | None,
-    ) -> int:
-        """The id of a new request, with its audit entry; `since` None = everything."""
-
     def oldest_open(self, connection_id: int, object_key: str) -> OpenResync | None: ...
 
 

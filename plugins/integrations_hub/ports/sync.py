@@ -233,8 +233,8 @@ class SyncStore(Protocol):
     def a_listed_record(self, run_id: int) -> str | None:
         """The external id of a record that the listing did hold."""
 
-    def absent(self, run_id: int) -> list[tuple[str, int, str]]:
-        """(external_id, local_id, verdict) of what the run's sweep did not list."""
+    def absent(self, run_id: int) -> list[str]:
+        """External ids that the run's sweep did not list, sorted."""
 
 
 class KeptStore(Protocol):

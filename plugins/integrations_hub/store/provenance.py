@@ -23,15 +23,14 @@ class PostgresProvenanceStore:
 
     def project(self, project_id: int) -> dict[str, str | None]:
         """The values now by column. Raises NotFound."""
-        columns = list(PROJECT.image_columns[:13])
-        row = self._database.row(_q.project, {"id": project_id, "columns": columns})
+        row = self._database.row(_q.project, {"id": project_id, "columns": list(_COLUMNS)})
         if row is None:
             raise NotFound(
                 f"There is no project {project_id}.",
                 hint="Take the id from `hub projects export`.",
                 code="PROJECT_UNKNOWN",
             )
-        return {name: value for name, value in row["now"].items() if name in _COLUMNS}
+        return dict(row["now"])
 
     def links(self, project_id: int) -> list[dict[str, Any]]:
         """Records of providers that the project stands for."""

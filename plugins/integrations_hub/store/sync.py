@@ -163,7 +163,7 @@ class PostgresSyncStore:
             tx.execute(queries.begin_mapped)
 
     def add_mapped(self, local_entity: str, rows: Iterable[Sequence[Any]]) -> None:
-        """(page_no, n, external_id, source_updated_at, raw_status, *columns of the entity)."""
+        """(external_id, source_updated_at, raw_status, *columns of the entity, wanted)."""
         with (
             self._database.transaction() as tx,
             tx.cursor().copy(_entity_q[local_entity].copy_mapped) as copy,
@@ -191,10 +191,10 @@ class PostgresSyncStore:
         row = self._database.row(_absence.a_listed_record, {"run_id": run_id})
         return row["external_id"] if row else None
 
-    def absent(self, run_id: int) -> list[tuple[str, int, str]]:
-        """(external_id, local_id, verdict) of what the run's sweep did not list."""
+    def absent(self, run_id: int) -> list[str]:
+        """External ids that the run's sweep did not list, sorted."""
         rows = self._database.rows(_absence.absent, {"run_id": run_id})
-        return [(row["external_id"], row["local_id"], row["verdict"]) for row in rows]
+        return [row["external_id"] for row in rows]
 
 
 def check_fence(tx: Any, run: Run, fence: int, ttl_s: int) -> None:

@@ -49,14 +49,14 @@ class Fetch:
     def run(self, run_id: int) -> dict[str, Any]:
         """Stage every record of the run's listing; returns pages, records and requests."""
         with enter(self.store, self.runs, run_id, "fetch") as stage:
-            if Pinned.of(stage.run).stored:
+            pinned = Pinned.of(stage.run)
+            if pinned.stored:
                 return {"pages": 0, "records": 0, "requests": 0}
             if stage.run.witness is not None:
                 return _summary(stage.run.witness, stage.run.requests)
-            pinned = Pinned.of(stage.run)
             if pinned.listing == "kept":
                 return stage_kept(stage, pinned)
-            reading = self._open(stage)
+            reading = self._open(stage, pinned)
             if reading.query.by_stamp:
                 StampListing(reading).read()
             else:
@@ -67,11 +67,10 @@ class Fetch:
                 stage_due(stage, pinned)
             return self._witness(reading)
 
-    def _open(self, stage: Stage) -> Reading:
+    def _open(self, stage: Stage, pinned: Pinned) -> Reading:
         run = stage.run
         provider = self.registry.get_provider(run.provider_key)
         obj = provider.objects[run.object_key]
-        pinned = Pinned.of(run)
         connection = self.connections.by_id(run.connection_id)
         http = self.http_for(run, connection, _in_this_thread(stage.renew))
         listing = self._resume(stage, run)
@@ -138,7 +137,7 @@ def _in_this_thread(renew: Callable[[], None]) -> Callable[[], None]:
 
 
 def _fields(obj: ObjectMeta, pinned: Pinned) -> tuple[str, ...]:
-    """Identity, hierarchy, cursor and what the mapping reads; nothing else leaves the provider."""
+    """Identity, hierarchy, cursor and what mapping and filters read; nothing else leaves the provider."""
     identity = [field.key for field in obj.fields.values() if field.identity]
     hierarchy = [obj.hierarchy.parent_key] if obj.hierarchy else []
     return tuple(dict.fromkeys([*identity, *hierarchy, obj.cursor_field, *pinned.sources]))

@@ -106,7 +106,7 @@ class Finish:
             replays.move_mark_from(run.mark_to, pinned.generation, mark_from=run.mark_from)
 
     def _held(self, run: Run) -> dict[str, Any]:
-        ids = [external_id for external_id, _, _ in self.store.absent(run.id)]
+        ids = self.store.absent(run.id)
         extra = {"count": len(ids), "ids": ids[:_SHOWN_IDS]}
         return {"state": "incomplete", "reason": (run.hold or {})["text"], "extra": extra}
 

@@ -52,7 +52,8 @@ class MapFields:
 
     def _map(self, stage: Stage, pinned: Pinned) -> Outcome:
         obj = self.registry.get_object_catalog(stage.run.provider_key, stage.run.object_key)
-        mapping = PageMapping(obj, pinned.lines, LOCAL_ENTITIES[pinned.local_entity])
+        entity = LOCAL_ENTITIES[pinned.local_entity]
+        mapping = PageMapping(obj, pinned.lines, entity, pinned.filters)
         outcome, unrenewed = Outcome(), 0
         self.store.begin_mapped(pinned.local_entity)
         for page in self.store.mappable(stage.run.id):

@@ -1,10 +1,8 @@
-"""How fast a listing goes, and for how long one try may go on."""
+"""For how long one try of a listing may go on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import ceil
-from typing import Any
 
 from integrations_hub.errors import TransientError
 from integrations_hub.ports.outside import Clock
@@ -22,15 +20,9 @@ class Pace:
     def __post_init__(self) -> None:
         self.started = self.clock.monotonic()
 
-    def turn(self, listing: dict[str, Any], page_rows: int) -> None:
-        """Count a page and note on the listing how far it is: expected records and pages, seconds per page."""
+    def turn(self) -> None:
+        """One more page."""
         self.pages += 1
-        expected = listing.get("count_before")
-        listing["progress"] = {
-            "expected": expected,
-            "pages_expected": ceil(expected / page_rows) if expected and page_rows else None,
-            "page_s": round((self.clock.monotonic() - self.started) / self.pages, 3),
-        }
 
     def check(self) -> None:
         """Raises TransientError (TIME_LIMIT) when this try has worked for too long."""

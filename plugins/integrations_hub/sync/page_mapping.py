@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any
 
 from integrations_hub.catalog.columns import column_reader
@@ -14,6 +13,7 @@ from integrations_hub.catalog.records import elements, payload_decoder
 from integrations_hub.domain.field_map import FieldMap
 from integrations_hub.domain.local_entity import LocalEntity
 from integrations_hub.domain.mapping import Mapper
+from integrations_hub.domain.record_filter import RecordFilter
 from integrations_hub.errors import RecordRejected
 from integrations_hub.ports.sync import MappablePage
 
@@ -43,13 +43,21 @@ class Outcome:
 class PageMapping:
     """The mapping of a run, compiled once. Not for two threads at once: it remembers values."""
 
-    def __init__(self, obj: ObjectMeta, lines: Sequence[FieldMap], entity: LocalEntity) -> None:
+    def __init__(
+        self,
+        obj: ObjectMeta,
+        lines: Sequence[FieldMap],
+        entity: LocalEntity,
+        filters: Sequence[Mapping[str, Any]],
+    ) -> None:
         self._mapper = Mapper(lines, entity)
-        self._columns = column_reader(obj, self._mapper.sources)
+        self._filter = RecordFilter(filters)
+        read = dict.fromkeys([*self._mapper.sources, *self._filter.fields])
+        self._columns = column_reader(obj, list(read))
         self._decode = payload_decoder(obj)
 
     def rows(self, page: MappablePage, outcome: Outcome) -> Iterable[Row]:
-        """(page_no, n, external_id, stamp, raw_status, *columns of the entity) of what could be mapped."""
+        """(external_id, stamp, raw_status, *columns of the entity, wanted) of what could be mapped."""
         if not page.records and not page.malformed:
             return []
         if page.malformed:
@@ -74,27 +82,28 @@ class PageMapping:
         for name, count in mapped.unknown.items():
             outcome.count_unknown(name, count)
         keys, stamps = [key for _, key, _ in page.records], [stamp for *_, stamp in page.records]
-        return zip(
-            repeat(page.page_no),
-            places,
-            keys,
-            stamps,
-            mapped.raw_status,
-            *mapped.columns,
-        )
+        wanted = self._filter.each(fields)
+        return zip(keys, stamps, mapped.raw_status, *mapped.columns, wanted, strict=False)
 
     def _one_by_one(self, page: MappablePage, outcome: Outcome) -> Iterable[Row]:
         raws = elements(page.body)
         for n, external_id, stamp in page.records:
             try:
-                mapped = self._mapper.record(self._decode(raws[n]))
+                record = self._decode(raws[n])
+                mapped = self._mapper.record(record)
             except RecordRejected as error:
                 outcome.rejects.append(_reject(external_id, raws[n], error))
                 continue
             outcome.mapped += 1
             for name in mapped.unknown:
                 outcome.count_unknown(name, 1)
-            yield (page.page_no, n, external_id, stamp, mapped.raw_status, *mapped.values)
+            yield (
+                external_id,
+                stamp,
+                mapped.raw_status,
+                *mapped.values,
+                self._filter.takes(record),
+            )
 
 
 def _reject(external_id: str | None, raw: Any, error: RecordRejected) -> dict[str, str]:

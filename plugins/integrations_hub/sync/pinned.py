@@ -100,8 +100,9 @@ class Pinned:
 
     @property
     def sources(self) -> list[str]:
-        """Provider fields that the mapping reads."""
-        return list(dict.fromkeys(name for line in self.lines for name in line.reads))
+        """Provider fields that the mapping and the filters read."""
+        mapped = [name for line in self.lines for name in line.reads]
+        return list(dict.fromkeys([*mapped, *(one["field"] for one in self.filters)]))
 
     def write_rules(self) -> WriteRules:
         """How the run may write."""

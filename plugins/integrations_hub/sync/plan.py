@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 from integrations_hub.catalog import rule_form
 from integrations_hub.catalog.mapping_choice import choose_mapping
@@ -69,17 +70,17 @@ class Plan:
             self._refuse(rule, run)
             self._take_lease(run, request)
             hit("lease_acquired")
-            pinned, due = self._decide(rule, run, request)
+            state = self.store.state(rule.connection_id, rule.object_key)
+            pinned, due = self._decide(rule, run, request, state)
         except (RunMustWait, TransientError):
             raise  # the next try adopts the row
         except HubError as error:
-            state = "skipped" if isinstance(error, RunRefused) else "failed"
-            self._close(run, state, error)
+            self._close(run, "skipped" if isinstance(error, RunRefused) else "failed", error)
             raise
         fence = self.store.enter_stage(run, "plan", STAGE_TTL_S)
         stage = Stage(run, fence, self.store)
         with stage.write() as tx:
-            tx.pin_plan(pinned.as_json(), self._mark(run), rule.revision)
+            tx.pin_plan(pinned.as_json(), state["mark"] if state else None, rule.revision)
             if due:
                 tx.note_sweep_try()
         self.store.renew(run, fence, BETWEEN_TTL_S)
@@ -119,13 +120,14 @@ class Plan:
         self.runs.waiting(run.id, f"Waiting: {who}.")
         raise RunMustWait(f"Run {run.id} waits for {run.lease_key}: {who}.", seconds=_WAIT_S)
 
-    def _decide(self, rule: Rule, run: Run, request: RunRequest) -> tuple[Pinned, bool]:
+    def _decide(
+        self, rule: Rule, run: Run, request: RunRequest, state: dict[str, Any] | None
+    ) -> tuple[Pinned, bool]:
         """The plan, and whether it is a sweep that nobody asked for."""
         replayed = self.replay.pinned(run, generation=rule.generation)
         if replayed is not None:
             return replayed, False
         obj = self.registry.get_object_catalog(run.provider_key, run.object_key)
-        state = self.store.state(rule.connection_id, rule.object_key)
         resync = self.resyncs.oldest_open(rule.connection_id, rule.object_key)
         choice = WindowChoice(rule, obj, state, resync)
         window = choice.of(request)
@@ -150,10 +152,6 @@ class Plan:
         if pinned.listing == "kept":
             require_kept(self.store, run, pinned)
         return pinned, window.due
-
-    def _mark(self, run: Run) -> datetime | None:
-        state = self.store.state(run.connection_id, run.object_key)
-        return state["mark"] if state else None
 
     def _close(self, run: Run, state: str, error: HubError) -> None:
         """Close the row; a lease this run had taken is given back."""

@@ -44,7 +44,7 @@ class Reading:
         Raises TransientError (TIME_LIMIT) after a page that came too late; the page itself is kept.
         """
         hit("fetched")
-        self.pace.turn(self.listing, int(self.listing.get("page_rows", self.page_size)))
+        self.pace.turn()
         children = sum(record.parent_id is not None for record in records)
         digest = hashlib.sha256(body).hexdigest()[:32]
         self.listing["next_page"] = page_no + 1

@@ -9,11 +9,10 @@ from typing import Any
 from integrations_hub.catalog.metadata import ObjectMeta
 from integrations_hub.domain.resync import OpenResync
 from integrations_hub.domain.rule import Rule
-from integrations_hub.domain.run import RunRequest
-from integrations_hub.domain.stamps import floor_to
+from integrations_hub.domain.run import MODES, RunRequest
+from integrations_hub.domain.stamps import floor_to, parse_instant
 from integrations_hub.errors import ConfigurationError, RunRefused
 
-MODES = ("scheduled", "full", "window", "resync", "sweep", "remap")
 _DAY_S = 86_400.0
 _SWEEP_EVERY_DAYS = 7
 
@@ -139,16 +138,14 @@ class WindowChoice:
         return Window("window", floor_to(since, self.obj.cursor_precision_s), until)
 
     def _after_date(self) -> datetime:
-        given = str(self.rule.body.get("initialSyncSince", ""))
-        try:
-            instant = datetime.fromisoformat(given.replace("Z", "+00:00"))
-        except ValueError:
+        instant = parse_instant(str(self.rule.body.get("initialSyncSince", "")))
+        if instant is None:
             raise ConfigurationError(
                 f"{self.rule.lease_key} reads changes after a date, but names none.",
                 hint="Set the rule's initialSyncSince.",
                 code="INITIAL_SINCE_MISSING",
-            ) from None
-        return floor_to(naive(instant) or instant, self.obj.cursor_precision_s)
+            )
+        return floor_to(instant.replace(tzinfo=None), self.obj.cursor_precision_s)
 
     def _before(self, mark: datetime) -> datetime:
         """The overlap covers late commits and clocks that disagree."""

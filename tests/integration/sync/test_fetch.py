@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from integrations_hub.admin.progress import Progress, progress_of
+from integrations_hub.domain.stamps import parse_instant
 from integrations_hub.errors import RateLimited, RunLost, TransientError
 from integrations_hub.store.runs import PostgresRunStore
 from tests.kit.engine import Engine, truth
@@ -183,25 +185,24 @@ def test_a_try_that_takes_too_long_ends_after_its_page_and_the_next_goes_on(engi
 def test_a_run_says_how_far_it_is_and_when_it_will_be_done(engine: Any) -> None:
     listed = FakeList(portfolio(40))
     hub = engine(listed)
-    clock = FakeClock()
     run_id = hub.stages().plan(hub.request())
-    stages = hub.stages()
-    seen: list[Any] = []
+    seen: list[Progress] = []
 
     def look() -> None:
-        clock.sleep(3)
         beside = hub.database.fork()
         run = PostgresRunStore(beside).get(run_id)
         beside.close()
-        seen.append((run.pages, run.records, run.listing.get("progress"), run.eta_s))
+        entered = parse_instant(run.stage_times["fetch"])
+        assert entered is not None
+        seen.append(progress_of(run, 60, entered + timedelta(seconds=3 * run.pages)))
 
     for number in (1, 4):
         listed.before_page[number] = look
-    replace(stages._fetch, clock=clock).run(run_id)
-    assert seen[0] == (0, 0, None, None)
-    pages, records, progress, eta = seen[1]
-    assert (records, progress["expected"], progress["pages_expected"]) == (10 * pages, 40, 4)
-    assert eta == (4 - pages) * progress["page_s"]
+    hub.stages().fetch(run_id)
+    assert (seen[0].pages_done, seen[0].records, seen[0].eta_s) == (0, 0, None)
+    pages = seen[1].pages_done
+    assert (seen[1].records, seen[1].pages_expected) == (10 * pages, 4)
+    assert seen[1].eta_s == (4 - pages) * 3
 
 
 @pytest.mark.parametrize(

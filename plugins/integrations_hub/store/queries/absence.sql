@@ -45,8 +45,8 @@ UPDATE hub.sync_absent SET verdict = %(verdict)s, decided_at = clock_timestamp()
 UPDATE hub.sync_absent SET verdict = 'unproven', decided_at = clock_timestamp() WHERE run_id = %(run_id)s AND verdict = 'asking';
 
 -- name: absent
--- What the run found absent, and what became of it.
-SELECT external_id, local_id, verdict FROM hub.sync_absent WHERE run_id = %(run_id)s ORDER BY external_id;
+-- What the run found absent.
+SELECT external_id FROM hub.sync_absent WHERE run_id = %(run_id)s ORDER BY external_id;
 
 -- name: count_missing
 -- Only a complete sweep counts; a record that is no longer answered by id is gone until it is listed again.

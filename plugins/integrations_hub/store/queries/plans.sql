@@ -22,7 +22,7 @@ UPDATE hub.integration_run
 
 -- name: proposal
 -- A run's plan of changes: whether it is whole, was answered or applied, and which later plan replaces it.
-SELECT r.id, r.state, r.plan, r.mark_from, r.mark_to, r.listing, coalesce((r.listing ->> 'mapped')::boolean, false) AS whole, r.ended_at IS NOT NULL AS ended,
+SELECT coalesce((r.listing ->> 'mapped')::boolean, false) AS whole,
        (SELECT count(*) FROM hub.sync_change c WHERE c.run_id = r.id) AS changes,
        (SELECT coalesce(max(k.last_seq), 0) FROM hub.sync_chunk k WHERE k.run_id = r.id) AS applied_seq,
        (SELECT min(a.id) FROM hub.integration_run a

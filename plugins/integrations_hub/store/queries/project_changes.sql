@@ -1,17 +1,17 @@
 -- name: begin_mapped
 -- Mapped rows of this session, typed like hub.projects.
-CREATE TEMP TABLE mapped (page_no integer, n integer, external_id text, source_updated_at timestamp, raw_status text,
+CREATE TEMP TABLE mapped (external_id text, source_updated_at timestamp, raw_status text,
     project_number text, name text, client text, status text, start_date date, end_date date, lead text, notes text,
-    bqe_client_name text, bqe_client_id text, wanted boolean NOT NULL DEFAULT true);
+    bqe_client_name text, bqe_client_id text, wanted boolean);
 
 -- name: drop_mapped
 -- A retry in the same session starts empty.
 DROP TABLE IF EXISTS pg_temp.mapped;
 
 -- name: copy_mapped
--- Mapped rows, in the entity's column order.
-COPY mapped (page_no, n, external_id, source_updated_at, raw_status, project_number, name, client, status, start_date, end_date, lead, notes,
-    bqe_client_name, bqe_client_id) FROM STDIN;
+-- Mapped rows, in the entity's column order; wanted: the rule's filters let it in.
+COPY mapped (external_id, source_updated_at, raw_status, project_number, name, client, status, start_date, end_date, lead, notes,
+    bqe_client_name, bqe_client_id, wanted) FROM STDIN;
 
 -- name: analyze_mapped
 -- The joins below need its size and how distinct their keys are.

@@ -2,7 +2,7 @@
 
 -- name: project
 -- The row as an image, by column.
-SELECT p.id, p.created_at, p.updated_at, jsonb_object(%(columns)s::text[], (hub.image(p))[1:13]) AS now FROM hub.projects p WHERE p.id = %(id)s;
+SELECT jsonb_object(%(columns)s::text[], (hub.image(p))[1:12]) AS now FROM hub.projects p WHERE p.id = %(id)s;
 
 -- name: links
 -- Records of providers that the project stands for.
@@ -17,8 +17,8 @@ WITH done AS (
     UNION ALL
     SELECT c.* FROM hub.sync_change c WHERE c.local_id = %(id)s AND c.action <> 'create'
 )
-SELECT d.run_id, d.action, d.before[1:12] AS before, d.after[1:12] AS after, coalesce(d.remote, d.after[1:10]) AS remote, d.external_id, d.reason, d.outcome,
-       d.source_updated_at, r.provider_key, r.object_key, k.key AS connection_key, r.rule_id, r.rule_revision, r.plan, s.applied_at, r.requested_by, r.trigger
+SELECT d.run_id, d.action, d.before[1:12] AS before, d.after[1:12] AS after, coalesce(d.remote, d.after[1:10]) AS remote, d.external_id,
+       r.provider_key, r.object_key, k.key AS connection_key, r.rule_id, r.plan, s.applied_at
   FROM done d
   JOIN hub.integration_run r ON r.id = d.run_id
   JOIN hub.integration_connection k ON k.id = r.connection_id

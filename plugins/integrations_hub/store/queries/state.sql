@@ -1,6 +1,6 @@
 -- name: read
 -- Mark, seed and sweeps of a connection and object; ages by the database's clock.
-SELECT mark, generation, initial_done_at, resync_required, seed, seeded_by, last_sweep_at, proven_at, proven_by,
+SELECT mark, generation, resync_required, seed,
        extract(epoch FROM clock_timestamp() - coalesce(last_sweep_at, initial_done_at))::float AS sweep_age_s,
        extract(epoch FROM clock_timestamp() - sweep_tried_at)::float AS sweep_tried_age_s
   FROM hub.integration_state

@@ -20,7 +20,8 @@ COMMENT ON TABLE hub.sync_body IS 'pages as the provider sent them (JSON arrays 
 CREATE VIEW hub.kept_run AS
     SELECT r.id AS run_id, r.connection_id, r.object_key, r.ended_at, (r.witness ->> 'pages')::integer AS pages,
            ARRAY(SELECT l ->> 'source' FROM jsonb_array_elements(r.plan -> 'lines') AS l
-                 UNION SELECT a ->> 0 FROM jsonb_array_elements(r.plan -> 'lines') AS l, jsonb_array_elements(coalesce(l -> 'also', '[]')) AS a) AS sources
+                 UNION SELECT a ->> 0 FROM jsonb_array_elements(r.plan -> 'lines') AS l, jsonb_array_elements(coalesce(l -> 'also', '[]')) AS a
+                 UNION SELECT f ->> 'field' FROM jsonb_array_elements(coalesce(r.plan -> 'filters', '[]')) AS f) AS sources
       FROM hub.integration_run r
      CROSS JOIN LATERAL (
             SELECT f.id FROM hub.integration_run f
