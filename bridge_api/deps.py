@@ -38,12 +38,12 @@ def bridge(request: Request) -> Bridge:
     return found
 
 
-def auth_clients() -> AuthClients | None:
+async def auth_clients() -> AuthClients | None:
     """None = the providers' own clients; tests put theirs here."""
     return None
 
 
-def airflow(request: Request) -> AirflowClient:
+async def airflow(request: Request) -> AirflowClient:
     """Airflow with the credential of this request."""
     return bridge(request).airflow_for(request)
 
@@ -59,7 +59,7 @@ async def services(
         )
 
 
-def actor(request: Request, client: Annotated[AirflowClient, Depends(airflow)]) -> Actor:
+async def actor(request: Request, client: Annotated[AirflowClient, Depends(airflow)]) -> Actor:
     """Who the guard let in."""
     return Actor(request.state.hub_user, request.state.request_id, client)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue, field_validator
 
+from bridge_api.models.storable import storable
 from integrations_hub.admin.mappings import MappingDiff, MappingState, PreviewedLine
 from integrations_hub.catalog.saved_mapping import Dropped
 from integrations_hub.ports.quarantine import Quarantined
@@ -20,17 +20,7 @@ class MappingBody(BaseModel):
 
     lines: list[JsonValue] | None
 
-    @field_validator("lines")
-    @classmethod
-    def _storable(cls, value: list[JsonValue] | None) -> list[JsonValue] | None:
-        text = json.dumps(value, ensure_ascii=False)
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError("a text holds half a character (a lone surrogate)") from error
-        if "\\u0000" in text:
-            raise ValueError("a text holds the character NUL")
-        return value
+    _storable = field_validator("lines")(storable)
 
 
 class PreviewBody(BaseModel):

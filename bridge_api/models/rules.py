@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue, RootModel, field_validator
 
+from bridge_api.models.storable import storable
 from integrations_hub.admin.rules import Saved, Upcoming
 from integrations_hub.domain.rule import Rule, RuleRevision
 from integrations_hub.domain.rule_change import Difference
@@ -18,17 +18,7 @@ from integrations_hub.domain.schedule import summary
 class RuleBody(RootModel[dict[str, JsonValue]]):
     """Judged option by option against `rule_schema`; here only what no database can keep is refused."""
 
-    @field_validator("root")
-    @classmethod
-    def _storable(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        text = json.dumps(value, ensure_ascii=False)
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError("a text holds half a character (a lone surrogate)") from error
-        if "\\u0000" in text:
-            raise ValueError("a text holds the character NUL")
-        return value
+    _storable = field_validator("root")(storable)
 
 
 class EnableRule(BaseModel):

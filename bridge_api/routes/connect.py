@@ -32,7 +32,7 @@ async def _signed_in(request: Request) -> str | None:
     return user.get_name() if user is not None else None
 
 
-def _answer(
+async def _answer(
     *,
     request: Request,
     provider: Key,

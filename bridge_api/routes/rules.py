@@ -36,7 +36,7 @@ _BIGGEST_REVISION = 2**31 - 2
 IfNoneMatch = Annotated[str | None, Header(description="* = only when there is no rule yet.")]
 
 
-def made_from(if_match: IfMatch = None, if_none_match: IfNoneMatch = None) -> int | None:
+async def made_from(if_match: IfMatch = None, if_none_match: IfNoneMatch = None) -> int | None:
     """The revision that the change was made from; 0 = none yet, None = any."""
     if if_none_match is not None and if_none_match.strip() == "*":
         return 0

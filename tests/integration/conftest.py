@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from integrations_hub.store.database import Database
+from tests.kit.sandbox import SandboxProcess
 from tests.kit.stored_tokens import insert
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxProcess]:
+    """A sandbox without a quota, one for the file."""
+    with SandboxProcess("--no-quota") as process:
+        yield process
 
 
 @pytest.fixture

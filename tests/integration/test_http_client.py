@@ -1,111 +1,24 @@
-"""The HTTP client and the form poster against a real server: waits, redirects, broken bodies, 401."""
+"""The HTTP client against a real server: waits, redirects, broken bodies, headers."""
 
 import gzip
 import io
-import logging
-import socket
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 
 from integrations_hub.catalog.metadata import RequiredHeader
-from integrations_hub.domain.connection import ServedConnection
 from integrations_hub.errors import (
-    AuthorizationNeeded,
-    HostNotAllowed,
-    OutcomeUnknown,
     ProviderContractError,
     ProviderUnreachable,
     RateLimited,
     SettingInvalid,
-    TokenNotReady,
     TransientError,
     UnexpectedRedirect,
 )
-from integrations_hub.transport.client import ProviderHttp
-from integrations_hub.transport.form_post import RequestsFormPoster
-from integrations_hub.transport.log_guard import GUARD
 from tests.kit.acme import acme
-from tests.kit.fake_time import FakeClock
+from tests.kit.broken_answers import cut, cut_chunk, drip, hang_up, reset
+from tests.kit.fake_time import FakeClock, QuickClock
+from tests.kit.provider_http import JSON, Tokens, client
 from tests.kit.scripted_server import Answer, ScriptedServer
-
-JSON = {"Content-Type": "application/json"}
-
-
-class FakeBudget:
-    """Fulfils ports.Budget; counts the places that are taken and how many ever were at once."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.taken = self.most = self.total = 0
-        self.pauses: list[float] = []
-
-    def acquire(self, heartbeat):
-        with self.lock:
-            self.taken += 1
-            self.total += 1
-            self.most = max(self.most, self.taken)
-        return "token"
-
-    def release(self, token):
-        with self.lock:
-            self.taken -= 1
-
-    def pause(self, seconds):
-        self.pauses.append(seconds)
-
-
-class QuickClock(FakeClock):
-    """Real time, two hundred times as fast: for deadlines that pass while we read."""
-
-    def monotonic(self) -> float:
-        return time.monotonic() * 200
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds / 200)
-
-
-class Tokens:
-    """lookup and reject of a connection: every rejected version is followed by the next one."""
-
-    def __init__(self, url: str, *before_ready: str) -> None:
-        self.url, self.version, self.states = url, 1, list(before_ready)
-        self.rejected: list[int] = []
-        self.lookups = 0
-
-    def lookup(self) -> ServedConnection:
-        self.lookups += 1
-        state = self.states.pop(0) if self.states else "ready"
-        if state != "ready":
-            return ServedConnection(state, "acme", "main", reason="of a reason", hint="Do this.")
-        return ServedConnection(
-            "ready", "acme", "main", f"bearer-{self.version}", self.version, self.url
-        )
-
-    def reject(self, version: int) -> None:
-        self.rejected.append(version)
-        self.version = version + 1
-
-
-@contextmanager
-def client(tokens: Tokens, *, clock=None, provider=None, heartbeat=lambda: None, **environ: str):
-    budget = FakeBudget()
-    http = ProviderHttp(
-        provider=provider or acme(),
-        lookup=tokens.lookup,
-        reject=tokens.reject,
-        budget=budget,
-        clock=clock or FakeClock(),
-        heartbeat=heartbeat,
-        request_id="run-7",
-        environ={"ACME_ALLOWED_HOSTS": "127.0.0.1"} | environ,
-    )
-    with http:
-        yield http, budget
-    assert budget.taken == 0, "every place in flight was given back"
 
 
 def test_a_request_says_who_asks_and_for_which_run():
@@ -225,44 +138,6 @@ def test_a_redirect_is_refused_and_the_token_goes_nowhere(status):
         assert trap.asked == []
 
 
-def cut(handler):
-    handler.wfile.write(
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n[1,"
-    )
-    handler.close_connection = True
-
-
-def cut_chunk(handler):
-    handler.wfile.write(
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n[1,"
-    )
-    handler.close_connection = True
-
-
-def reset(handler):
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    handler.wfile.write(
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n[1,"
-    )
-    handler.connection.close()
-    handler.close_connection = True
-
-
-def hang_up(handler):
-    handler.close_connection = True
-
-
-def drip(handler):
-    """A complete body, a byte at a time; no single read waits long."""
-    handler.wfile.write(
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 103\r\n\r\n"
-    )
-    for _ in range(100):
-        handler.wfile.write(b" ")
-        time.sleep(0.02)
-    handler.wfile.write(b"[1]")
-
-
 @pytest.mark.parametrize("broken", [cut, cut_chunk, reset, hang_up])
 def test_a_broken_answer_is_read_again_in_full(broken):
     with (
@@ -358,95 +233,6 @@ def test_cookies_are_not_kept():
         assert "cookie" not in server.asked[1].headers
 
 
-# --- the token ---------------------------------------------------------------------------------
-
-EXPIRED = Answer(401, b"", {"WWW-Authenticate": 'Bearer,error="invalid_token"'})
-
-
-def test_a_401_renews_the_token_once_and_repeats_the_request():
-    with ScriptedServer(EXPIRED, Answer()) as server:
-        tokens, clock = Tokens(server.url), FakeClock()
-        with client(tokens, clock=clock) as (http, _):
-            tokens.states = ["ready", "refreshing", "refreshing"]
-            http.get("/w", {})
-            assert [asked.headers["authorization"] for asked in server.asked] == [
-                "Bearer bearer-1",
-                "Bearer bearer-2",
-            ]
-            assert (tokens.rejected, tokens.lookups) == ([1], 4)
-            assert sum(clock.slept) == 2
-            http.get("/w", {})
-            assert tokens.lookups == 4, "the renewed token is kept"
-
-
-def test_a_second_401_asks_a_person():
-    with ScriptedServer(EXPIRED) as server:
-        tokens = Tokens(server.url)
-        with client(tokens) as (http, _), pytest.raises(AuthorizationNeeded):
-            http.get("/w", {})
-        assert (tokens.rejected, len(server.asked)) == ([1], 2)
-
-
-def test_a_missing_subscription_renews_nothing():
-    with ScriptedServer(Answer(401, b"not subscribed")) as server:
-        tokens = Tokens(server.url)
-        with client(tokens) as (http, _), pytest.raises(Exception, match="401"):
-            http.get("/w", {})
-        assert tokens.rejected == []
-
-
-def test_a_refused_connection_says_why():
-    with ScriptedServer() as server, client(Tokens(server.url, "refused")) as (http, _):
-        with pytest.raises(AuthorizationNeeded, match="of a reason") as caught:
-            http.get("/w", {})
-        assert caught.value.hint == "Do this."
-        assert server.asked == []
-
-
-def test_a_token_that_does_not_come_within_a_minute_is_a_retry_with_heartbeats():
-    beats: list[float] = []
-    clock = FakeClock()
-    tokens = Tokens("http://127.0.0.1", *["refreshing"] * 1000)
-    with (
-        client(tokens, clock=clock, heartbeat=lambda: beats.append(clock.monotonic())) as (
-            http,
-            _,
-        ),
-        pytest.raises(TokenNotReady),
-    ):
-        http.get("/w", {})
-    assert 60 <= clock.monotonic() < 62
-    assert len(beats) >= 3
-
-
-def test_a_bearer_is_never_sent_to_a_host_that_is_not_allowed():
-    with (
-        ScriptedServer() as server,
-        client(Tokens(server.url), ACME_ALLOWED_HOSTS="api.acme.example") as (http, _),
-    ):
-        with pytest.raises(HostNotAllowed):
-            http.get("/w", {})
-        assert server.asked == []
-
-
-def test_four_threads_share_one_renewal():
-    """Every request with the first token gets 401, however they interleave."""
-
-    class Guarded(ScriptedServer):
-        def _take(self, asked):
-            super()._take(asked)
-            return EXPIRED if asked.headers["authorization"] == "Bearer bearer-1" else Answer()
-
-    with Guarded() as server:
-        tokens = Tokens(server.url)
-        with client(tokens) as (http, budget), ThreadPoolExecutor(4) as pool:
-            assert {a.status for a in pool.map(lambda n: http.get(f"/w/{n}", {}), range(40))} == {
-                200
-            }
-            assert tokens.rejected == [1]
-            assert http.requests == len(server.asked) == budget.total
-
-
 def test_headers_that_the_provider_requires_come_from_the_environment():
     provider = acme(required_headers=(RequiredHeader("X-Tenant", "Tenant", "env", "ACME_TENANT"),))
     with ScriptedServer() as server:
@@ -460,69 +246,3 @@ def test_headers_that_the_provider_requires_come_from_the_environment():
         ):
             pass
         assert caught.value.code == "HDR_MISSING"
-
-
-def test_nothing_secret_is_logged_at_debug(caplog):
-    caplog.set_level(logging.DEBUG)
-    with ScriptedServer(EXPIRED, Answer()) as server, client(Tokens(server.url)) as (http, _):
-        http.get("/w", {"where": "x"})
-    lines = [record.getMessage() for record in caplog.records]
-    assert not [line for line in lines if "bearer-" in line]
-    assert "bearer-2" not in GUARD.redact("somebody else logs bearer-2")
-    assert [
-        line
-        for line in lines
-        if "request_answered" in line and "path=/w" in line and "request_id=run-7" in line
-    ]
-
-
-# --- form posts --------------------------------------------------------------------------------
-
-
-def test_a_form_is_posted_once_whatever_the_answer():
-    for status in (200, 400, 429, 500, 503):
-        with ScriptedServer(Answer(status, b"{}", JSON | {"Retry-After": "1"})) as server:
-            answer = RequestsFormPoster(user_agent="Hub/1", clock=FakeClock()).post_form(
-                f"{server.url}/t", {"a": "b c"}
-            )
-            assert (answer.status, len(server.asked)) == (status, 1)
-            assert server.asked[0].body == b"a=b+c"
-            assert server.asked[0].headers["content-type"] == "application/x-www-form-urlencoded"
-
-
-@pytest.mark.parametrize("broken", [cut, hang_up, reset])
-def test_a_lost_answer_to_a_form_is_not_tried_again(broken):
-    with ScriptedServer(Answer(write=broken)) as server:
-        with pytest.raises(OutcomeUnknown) as caught:
-            RequestsFormPoster(user_agent="Hub/1", clock=FakeClock()).post_form(
-                f"{server.url}/t", {"refresh_token": "canary"}
-            )
-        assert len(server.asked) == 1
-        assert "canary" not in f"{caught.value!r} {caught.value.hint}"
-
-
-def test_a_form_that_never_left_is_tried_again():
-    with ScriptedServer() as server:
-        url = server.url
-    clock = FakeClock()
-    with pytest.raises(ProviderUnreachable, match="refused the connection") as caught:
-        RequestsFormPoster(user_agent="Hub/1", clock=clock).post_form(f"{url}/t", {})
-    assert not isinstance(caught.value, OutcomeUnknown), "nothing can be spent"
-    assert len(clock.slept) == 2
-
-
-def test_a_redirected_form_takes_its_secrets_nowhere():
-    with (
-        ScriptedServer() as trap,
-        ScriptedServer(Answer(307, b"", {"Location": f"{trap.url}/x"})) as server,
-    ):
-        with pytest.raises(UnexpectedRedirect):
-            RequestsFormPoster(user_agent="Hub/1", clock=FakeClock()).post_form(
-                f"{server.url}/t", {"client_secret": "s"}
-            )
-        assert trap.asked == []
-
-
-def test_a_dripping_token_answer_ends_before_the_claim_does():
-    with ScriptedServer(Answer(write=drip)) as server, pytest.raises(ProviderUnreachable):
-        RequestsFormPoster(user_agent="Hub/1", clock=QuickClock()).post_form(f"{server.url}/t", {})

@@ -36,12 +36,6 @@ server_log = logging.getLogger("uvicorn.access")
 careless = logging.getLogger("integrations_hub.careless")
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[SandboxProcess]:
-    with SandboxProcess("--no-quota") as process:
-        yield process
-
-
 @pytest.fixture
 def fresh_guard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As in a new process: no factory of ours, nothing hidden."""
@@ -59,13 +53,7 @@ class Scenario:
     def __init__(self, sandbox: SandboxProcess, url: str) -> None:
         self.sandbox, self.url = sandbox, url
         self.answers: list[str] = []
-        self.kit = BridgeKit(
-            url,
-            BQE_AUTH_BASE_URL=sandbox.identity,
-            BQE_ALLOWED_HOSTS="127.0.0.1",
-            BQE_CLIENT_ID="hub-sandbox-web",
-            BQE_CLIENT_SECRET=SECRET,
-        )
+        self.kit = BridgeKit(url, **sandbox.settings() | {"BQE_CLIENT_SECRET": SECRET})
         self.kit.app.dependency_overrides.pop(deps.auth_clients)
         self.kit.serve = self._with_access_logs
         self.runs = 0

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.kit.bridge import API, BridgeKit
 from tests.kit.leaks import SEALED, Needles, in_database, in_files
 from tests.kit.personal import USED, plant
 from tests.kit.sandbox import SandboxProcess
 from tests.kit.sandbox_engine import SandboxEngine
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[SandboxProcess]:
-    with SandboxProcess("--no-quota") as process:
-        yield process
 
 
 def test_personal_data_stands_only_where_it_is_used(

@@ -13,12 +13,11 @@ import pytest
 
 from integrations_hub.cli.embedded_postgres import EmbeddedPostgres
 from integrations_hub.store.migrate import upgrade
-from tests.kit.broker_race import BrokerRace, judge, rounds, sandbox
+from tests.kit.broker_race import BrokerRace, judge, rounds
 from tests.kit.hub_process import hub
 from tests.kit.oidc import IdentityServer
 from tests.kit.sandbox import SandboxProcess
 
-__all__ = ["sandbox"]
 PROCESSES = 16
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -19,12 +19,6 @@ from integrations_hub.store.rules import PostgresRuleStore
 from tests.kit.connected import Connected, connected
 from tests.kit.engine import BODY
 from tests.kit.sandbox import SandboxProcess
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[SandboxProcess]:
-    with SandboxProcess("--no-quota") as process:
-        yield process
 
 
 @pytest.fixture

@@ -14,21 +14,17 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import psycopg
-import pytest
 
 from integrations_hub import wiring
 from integrations_hub.access import seal_pair
 from integrations_hub.store.database import Database
 from integrations_hub.store.tokens import PostgresTokenStore
-from integrations_hub.transport.oauth import pkce_pair
 from integrations_hub.vault.keyring import Keyring
 from tests.kit.hub_process import clean_environment
 from tests.kit.sandbox import SandboxProcess
 
-CALLBACK = "http://127.0.0.1:8080/hub/api/integrations/bqe/connect/callback"
 TOKEN_PATH = "/idp/connect/token"
 _ANSWER_S = 150
 
@@ -138,23 +134,13 @@ class BrokerRace:
             HUB_TESTING="1",
             INTEGRATIONS_SECRET_KEY=Keyring.new_key(),
             PYTHONPATH=os.pathsep.join(sys.path),
-            **{
-                "BQE_CLIENT_ID": "hub-sandbox-web",
-                "BQE_CLIENT_SECRET": "hub-sandbox-secret",
-                "BQE_AUTH_BASE_URL": sandbox.identity,
-                "BQE_ALLOWED_HOSTS": "127.0.0.1",
-                **settings,
-            },
+            **{**sandbox.settings(), **settings},
         )
         self._processes: list[BrokerProcess] = []
 
     def connect(self, key: str = "main") -> int:
         """A connection after a real consent, a grant family of its own."""
-        auth = wiring.auth_client(wiring.registry().get_provider("bqe"), self.environ)
-        verifier, challenge = pkce_pair()
-        url = auth.authorize_url(redirect_uri=CALLBACK, state="s", code_challenge=challenge)
-        code = parse_qs(urlsplit(self.sandbox.consent(url)).query)["code"][0]
-        grant = auth.exchange(code=code, redirect_uri=CALLBACK, code_verifier=verifier)
+        grant = self.sandbox.grant(self.environ)
         made = self.keep(key, grant.access_token, grant.refresh_token, grant.api_base_url or "")
         self.sandbox.control("POST", "/requests/reset")
         return made
@@ -292,10 +278,3 @@ def judge(
     if slowest > held_s:
         wrong.append(f"{where}: one waited {slowest:.1f} s for an answer")
     return wrong
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Any:
-    """One identity server for the file."""
-    with SandboxProcess("--no-quota") as process:
-        yield process

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from integrations_hub import admin_wiring, wiring
 from integrations_hub.access import Broker
@@ -18,12 +17,9 @@ from integrations_hub.store.budget import BudgetStore
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
 from integrations_hub.store.tokens import PostgresTokenStore
-from integrations_hub.transport.oauth import pkce_pair
 from integrations_hub.vault.keyring import Keyring
 from tests.kit.bridge import FakeAirflow
 from tests.kit.sandbox import SandboxProcess
-
-CALLBACK = "http://127.0.0.1:8080/hub/api/integrations/bqe/connect/callback"
 
 
 @dataclass
@@ -83,23 +79,13 @@ def connected(sandbox: SandboxProcess, database: Database, url: str) -> Connecte
     environ = {
         "HUB_DATABASE_URL": url,
         "INTEGRATIONS_SECRET_KEY": Keyring.new_key(),
-        "BQE_CLIENT_ID": "hub-sandbox-web",
-        "BQE_CLIENT_SECRET": "hub-sandbox-secret",
-        "BQE_AUTH_BASE_URL": sandbox.identity,
-        "BQE_ALLOWED_HOSTS": "127.0.0.1",
+        **sandbox.settings(),
     }
     made = Connected(url, database, sandbox, environ)
     connection = made.store.create(
         provider_key="bqe", key="acme", label="Acme", environment="production", actor="ada", request_id=None
     )  # fmt: skip
-    provider = wiring.registry().get_provider("bqe")
-    verifier, challenge = pkce_pair()
-    auth = wiring.auth_client(provider, environ)
-    came_back = sandbox.consent(
-        auth.authorize_url(redirect_uri=CALLBACK, state="s", code_challenge=challenge)
-    )
-    code = parse_qs(urlsplit(came_back).query)["code"][0]
-    grant = auth.exchange(code=code, redirect_uri=CALLBACK, code_verifier=verifier)
+    grant = sandbox.grant(environ)
     PostgresTokenStore(database).save_connected(
         connection.id,
         seal_pair(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -196,6 +195,3 @@ def truth(client: Any) -> dict[str, tuple[Any, ...]]:
         for r in client.records.values()
         if r["parentId"] is None
     }
-
-
-Factory = Callable[..., Engine]

@@ -13,7 +13,6 @@ import importlib.util
 import json
 import os
 import re
-import select
 import shutil
 import subprocess
 import sys
@@ -27,6 +26,8 @@ from typing import Any
 from urllib.parse import urljoin
 
 import httpx
+
+from tests.kit.first_line import first_line
 
 CALLBACK = "http://127.0.0.1:8080/hub/api/integrations/bqe/connect/callback"
 CLIENT_ID, CLIENT_SECRET = "hub-oidc-web", "hub-oidc-web-secret-canary"
@@ -73,7 +74,8 @@ class IdentityServer:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
         )  # fmt: skip
         try:
-            self.url: str = json.loads(self._first_line())["url"]
+            ready = first_line(self.process, self._errors, "the identity server", START_S)
+            self.url: str = json.loads(ready)["url"]
         except BaseException:
             self.stop()
             raise
@@ -176,17 +178,6 @@ class IdentityServer:
             self._errors.close()
             if self.process.stdout:
                 self.process.stdout.close()
-
-    def _first_line(self) -> str:
-        stdout = self.process.stdout
-        assert stdout is not None
-        ready, _, _ = select.select([stdout], [], [], START_S)
-        line = stdout.readline().decode() if ready else ""
-        if not line:
-            self._errors.seek(0)
-            said = self._errors.read().decode(errors="replace")[-2000:]
-            raise RuntimeError(f"the identity server did not start within {START_S} s: {said}")
-        return line
 
 
 def node() -> str:

@@ -1,11 +1,19 @@
-"""The provider.json of an invented provider, small and valid."""
+"""The provider.json of an invented provider, small and valid, and what the loader says once it is changed."""
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from integrations_hub.catalog.loader import load_provider
+from integrations_hub.errors import MetadataInvalid
+
+Change = Callable[[dict[str, Any]], object]
 ACME: dict[str, Any] = {
     "providerSchemaVersion": "1.0",
     "key": "acme",
@@ -138,3 +146,29 @@ def written(folder: Path, raw: Any, name: str = "acme") -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(raw), encoding="utf-8")
     return path
+
+
+def errors_after(tmp_path: Path, change: Change, folder: str = "acme") -> list[str]:
+    """The lines of the refusal of ACME after `change`."""
+    raw = copy.deepcopy(ACME)
+    change(raw)
+    with pytest.raises(MetadataInvalid) as caught:
+        load_provider(written(tmp_path, raw, folder))
+    head, *lines = caught.value.message.splitlines()
+    assert head.endswith(("error:", "errors:"))
+    return [line.strip() for line in lines]
+
+
+def widgets(raw: dict[str, Any]) -> dict[str, Any]:
+    """ACME's only object."""
+    return raw["objects"]["widgets"]
+
+
+def field(raw: dict[str, Any], key: str) -> dict[str, Any]:
+    """Its field `key`."""
+    return next(one for one in widgets(raw)["fields"] if one["key"] == key)
+
+
+def entry(raw: dict[str, Any], target: str) -> dict[str, Any]:
+    """Its line of the default mapping that fills `target`."""
+    return next(one for one in widgets(raw)["defaultMapping"] if one["target"] == target)

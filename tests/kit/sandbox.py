@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 
+from integrations_hub import wiring
+from integrations_hub.domain.connection import TokenGrant
+from integrations_hub.transport.oauth import pkce_pair
+from tests.kit.first_line import first_line
+
+CALLBACK = "http://127.0.0.1:8080/hub/api/integrations/bqe/connect/callback"
 START_S, STOP_S = 30, 10
 
 
@@ -34,7 +39,7 @@ class SandboxProcess:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._errors)
         self._http = httpx.Client(trust_env=False, timeout=30)
         try:
-            ready = json.loads(self._first_line())
+            ready = json.loads(first_line(self.process, self._errors, "the sandbox", START_S))
         except BaseException:
             self.stop(kill=True)
             raise
@@ -85,6 +90,25 @@ class SandboxProcess:
         """Do as a browser does: open the page, submit its form, return where it redirects to."""
         return consent(authorize_url, company=company, decision=decision)
 
+    def settings(self) -> dict[str, str]:
+        """The Hub's settings that make this the provider."""
+        return {
+            "BQE_AUTH_BASE_URL": self.identity,
+            "BQE_ALLOWED_HOSTS": "127.0.0.1",
+            "BQE_CLIENT_ID": "hub-sandbox-web",
+            "BQE_CLIENT_SECRET": "hub-sandbox-secret",
+        }
+
+    def grant(self, environ: Mapping[str, str]) -> TokenGrant:
+        """A real consent as company A, with the Hub's own client."""
+        auth = wiring.auth_client(wiring.registry().get_provider("bqe"), environ)
+        verifier, challenge = pkce_pair()
+        back = self.consent(
+            auth.authorize_url(redirect_uri=CALLBACK, state="s", code_challenge=challenge)
+        )
+        code = parse_qs(urlsplit(back).query)["code"][0]
+        return auth.exchange(code=code, redirect_uri=CALLBACK, code_verifier=verifier)
+
     def stop(self, *, kill: bool = False) -> int:
         """End the process; returns its exit status (0 after a graceful stop)."""
         if self.process.poll() is None:
@@ -99,17 +123,6 @@ class SandboxProcess:
             if self.process.stdout:
                 self.process.stdout.close()
         return status
-
-    def _first_line(self) -> str:
-        stdout = self.process.stdout
-        assert stdout is not None
-        ready, _, _ = select.select([stdout], [], [], START_S)
-        line = stdout.readline().decode() if ready else ""
-        if not line:
-            self._errors.seek(0)
-            said = self._errors.read().decode(errors="replace")[-2000:]
-            raise RuntimeError(f"the sandbox did not start within {START_S} s: {said}")
-        return line
 
 
 def consent(authorize_url: str, *, company: str = "A", decision: str = "allow") -> str:

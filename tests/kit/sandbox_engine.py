@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import closing
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from integrations_hub import admin_wiring, sync_wiring, wiring
 from integrations_hub.access import seal_pair
@@ -12,12 +11,9 @@ from integrations_hub.domain.connection import Connection
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
 from integrations_hub.store.tokens import PostgresTokenStore
-from integrations_hub.transport.oauth import pkce_pair
 from integrations_hub.vault.keyring import Keyring
 from tests.kit.engine import Engine
 from tests.kit.sandbox import SandboxProcess
-
-CALLBACK = "http://127.0.0.1:8080/hub/api/integrations/bqe/connect/callback"
 
 
 class SandboxEngine(Engine):
@@ -30,22 +26,13 @@ class SandboxEngine(Engine):
         self.environ = {
             "INTEGRATIONS_ENABLED": "true",
             "INTEGRATIONS_SECRET_KEY": Keyring.new_key(),
-            "BQE_CLIENT_ID": "hub-sandbox-web",
-            "BQE_CLIENT_SECRET": "hub-sandbox-secret",
-            "BQE_AUTH_BASE_URL": sandbox.identity,
-            "BQE_ALLOWED_HOSTS": "127.0.0.1",
+            **sandbox.settings(),
         }
         super().__init__(url, self, page_size=page_size, **options)  # type: ignore[arg-type]
         self.requests = 0
 
     def _connect(self) -> Connection:
-        auth = wiring.auth_client(wiring.registry().get_provider("bqe"), self.environ)
-        verifier, challenge = pkce_pair()
-        back = self.sandbox.consent(
-            auth.authorize_url(redirect_uri=CALLBACK, state="s", code_challenge=challenge)
-        )
-        code = parse_qs(urlsplit(back).query)["code"][0]
-        grant = auth.exchange(code=code, redirect_uri=CALLBACK, code_verifier=verifier)
+        grant = self.sandbox.grant(self.environ)
         made = PostgresConnectionStore(self.database).create(
             provider_key="bqe",
             key="acme",

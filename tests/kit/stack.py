@@ -66,14 +66,11 @@ class RunningHub:
         shutdown = self._exits.enter_context(Shutdown())
         environ = clean_environment(
             self.state.folder,
-            BQE_AUTH_BASE_URL=self.sandbox.identity,
-            BQE_ALLOWED_HOSTS="127.0.0.1",
-            BQE_CLIENT_ID="hub-sandbox-web",
-            BQE_CLIENT_SECRET="hub-sandbox-secret",
             HUB_TESTING="1",
             HUB_FAILPOINT=f"@{self._order}",
             AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT=str(self._heartbeat_s),
             AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL="3",
+            **self.sandbox.settings(),
             **self._environ,
         )
         options = StackOptions(repository(), port=0, fsync=False)

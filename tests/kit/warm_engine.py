@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from integrations_hub import wiring
+from integrations_hub import sync_wiring
 from tests.kit.engine import Engine
 from tests.kit.fake_list import FakeList
 
@@ -22,9 +22,9 @@ _EMPTY = "".join(
 class WarmEngine(Engine):
     """As Engine, but all runs share their sessions, as no two processes would: for effects, not for faults."""
 
-    _made: wiring.Stages | None = None
+    _made: sync_wiring.Stages | None = None
 
-    def stages(self) -> wiring.Stages:
+    def stages(self) -> sync_wiring.Stages:
         """The same stages every time, for the list that is the provider now."""
         if self._made is None:
             self.standing: Any = _Standing(self)

@@ -14,6 +14,7 @@ from integrations_hub.catalog.metadata import ObjectMeta
 from integrations_hub.catalog.records import elements, payload_decoder
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.catalog.saved_mapping import SENTENCE, Dropped, FieldChanges, SavedMapping
+from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.local_entity import LOCAL_ENTITIES
 from integrations_hub.domain.mapping import Mapper
 from integrations_hub.errors import NotFound, RecordRejected
@@ -69,7 +70,7 @@ class Mappings:
 
     def get(self, provider_key: str, object_key: str, connection_key: str | None) -> MappingState:
         """The mapping that runs use."""
-        obj, setting = self._read(provider_key, object_key, connection_key)
+        obj, _, setting = self._read(provider_key, object_key, connection_key)
         return _state(obj, setting)
 
     def save(
@@ -86,8 +87,7 @@ class Mappings:
 
         Raises MappingInvalid with all problems, ConflictingChange when somebody saved in between.
         """
-        obj, setting = self._read(provider_key, object_key, connection_key)
-        connection = self.connections.pick(provider_key, connection_key)
+        obj, connection, setting = self._read(provider_key, object_key, connection_key)
         mappings = dict(setting.settings.get("mapping", {})) if setting else {}
         mappings.pop(object_key, None)
         if lines is not None:
@@ -108,7 +108,7 @@ class Mappings:
 
     def diff(self, provider_key: str, object_key: str, connection_key: str | None) -> MappingDiff:
         """What happened to the provider's fields since the mapping was saved, and a way out."""
-        obj, setting = self._read(provider_key, object_key, connection_key)
+        obj, _, setting = self._read(provider_key, object_key, connection_key)
         saved = SavedMapping.of(obj, setting.settings) if setting else None
         if saved is None:
             return MappingDiff(FieldChanges(), (), tuple(mapping_form.default_lines(obj)), ())
@@ -132,19 +132,18 @@ class Mappings:
         The record is the one given, or the newest kept version of `external_id` (of any record
         without one). Raises MappingInvalid, NotFound when nothing is kept.
         """
-        obj, setting = self._read(provider_key, object_key, connection_key)
+        obj, connection, setting = self._read(provider_key, object_key, connection_key)
         used = _state(obj, setting).lines if lines is None else mapping_form.validate(obj, lines)
         if record is None:
-            connection = self.connections.pick(provider_key, connection_key)
             record = self._kept(obj, connection.id, external_id)
         return _previewed(obj, used, record)
 
     def _read(
         self, provider_key: str, object_key: str, connection_key: str | None
-    ) -> tuple[ObjectMeta, Setting | None]:
+    ) -> tuple[ObjectMeta, Connection, Setting | None]:
         obj = self.registry.get_object_catalog(provider_key, object_key)
         connection = self.connections.pick(provider_key, connection_key)
-        return obj, self.settings.get(connection.id, object_key)
+        return obj, connection, self.settings.get(connection.id, object_key)
 
     def _kept(self, obj: ObjectMeta, connection_id: int, external_id: str | None) -> dict[str, Any]:
         found = self.kept.kept_record(connection_id, obj.key, external_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -176,8 +176,3 @@ def _fits(obj: ObjectMeta, line: Line, column: LocalColumn, name: str) -> Iterat
     except RecordRejected as rejected:
         what = rejected.message.partition(f"{column.name} ")[2]
         yield (name,), f"a value for {column.name}", f"one that {what}"
-
-
-def as_document(lines: Sequence[Mapping[str, Any]]) -> list[Line]:
-    """Plain dicts, for JSON."""
-    return [dict(line) for line in lines]

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from integrations_hub.cli.reporting import AsJson
 from integrations_hub.errors import SettingInvalid
 
 if TYPE_CHECKING:
     from integrations_hub.domain.audit import AuditHead
 
 app = typer.Typer(no_args_is_help=True, help="Who did what, and whether the log is as written.")
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 from typing import Annotated
 
 import typer
 
-from integrations_hub.cli.reporting import tell
+from integrations_hub.cli.reporting import AsJson, actor, tell
 from integrations_hub.cli.state import repository
 
 connections = typer.Typer(no_args_is_help=True, help="Connections and whose tokens they hold.")
@@ -21,29 +20,24 @@ def adopt(
         list[str] | None, typer.Argument(metavar="PROVIDER/KEY…", help="Which connections.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every locked connection.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Let this Hub use the tokens of a copied or restored database. The other Hub must be off for good.
 
     Two Hubs that spend the same tokens lose them both. Without a name: list what is locked.
     """
     from integrations_hub.admin_wiring import admin
-    from integrations_hub.cli.hub_database import hub_database_url
+    from integrations_hub.cli.hub_database import hub_database
     from integrations_hub.cli.state import state_folder
-    from integrations_hub.store.database import Database
 
     environ = {**os.environ, "HUB_STATE_DIR": str(state_folder(os.environ, repository()))}
-    with hub_database_url(os.environ, repository()) as url:
-        database = Database.from_url(url)
-        try:
-            adoption = admin(database, environ).adoption
-            locked = [f"{one.provider_key}/{one.key}" for one in adoption.locked()]
-            wanted = locked if everything else names or []
-            for name in wanted:
-                provider, _, key = name.partition("/")
-                adoption.adopt(provider, key, actor=f"cli:{getpass.getuser()}", request_id=None)
-        finally:
-            database.close()
+    with hub_database() as database:
+        adoption = admin(database, environ).adoption
+        locked = [f"{one.provider_key}/{one.key}" for one in adoption.locked()]
+        wanted = locked if everything else names or []
+        for name in wanted:
+            provider, _, key = name.partition("/")
+            adoption.adopt(provider, key, actor=actor(), request_id=None)
     left = [name for name in locked if name not in wanted]
     if as_json:
         print(json.dumps({"instance": adoption.instance_id, "adopted": wanted, "locked": left}))

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 
 import typer
 
-from integrations_hub.cli.hub_database import hub_database_url
-from integrations_hub.cli.state import repository
 from integrations_hub.errors import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, help="For development: refused unless HUB_DEBUG=true.")
@@ -23,15 +21,11 @@ def _dev() -> None:
 def backfill_bqe_client() -> None:
     """Copy the local client into bqe_client_name where it is empty and the project has no link."""
     refuse_unless_debug(os.environ)
-    from integrations_hub.store.database import Database
+    from integrations_hub.cli.hub_database import hub_database
     from integrations_hub.store.projects import PostgresProjectStore
 
-    with hub_database_url(os.environ, repository()) as url:
-        database = Database.from_url(url)
-        try:
-            print(f"{PostgresProjectStore(database).backfill_bqe_client()} projects are filled.")
-        finally:
-            database.close()
+    with hub_database() as database:
+        print(f"{PostgresProjectStore(database).backfill_bqe_client()} projects are filled.")
 
 
 def refuse_unless_debug(environ: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from integrations_hub.cli import audit, bench, dev, maintenance, projects, records, sealed_secrets
 from integrations_hub.cli.connections import connections
-from integrations_hub.cli.reporting import ReportingGroup, tell
+from integrations_hub.cli.reporting import AsJson, ReportingGroup, tell
 from integrations_hub.cli.state import repository
 
 app = typer.Typer(
@@ -35,7 +35,6 @@ app.add_typer(records.run, name="run")
 Port = Annotated[
     int, typer.Option(help="Port of Airflow and the Hub on 127.0.0.1; 0 takes a free one.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()

@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from integrations_hub.admin import maintenance
+from integrations_hub.cli.reporting import AsJson
 from integrations_hub.cli.state import repository, state_folder
 from integrations_hub.errors import SettingInvalid
 
 app = typer.Typer(no_args_is_help=True, help="Maintenance mode: nothing is changed meanwhile.")
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from integrations_hub.cli.reporting import tell
+from integrations_hub.cli.reporting import AsJson, actor, tell
 
 if TYPE_CHECKING:
     from integrations_hub.admin.projects import Projects
@@ -21,7 +20,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Local projects: export, import, reset the client, why a value is what it is.",
 )
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, write nothing.")]
 
 
@@ -54,7 +52,7 @@ def import_projects(
 ) -> None:
     """Create and update projects from PATH: all lines or none. Columns that the provider owns are ignored."""
     with _projects() as projects:
-        outcome = projects.import_file(path, actor=_actor(), dry_run=dry_run)
+        outcome = projects.import_file(path, actor=actor(), dry_run=dry_run)
     if as_json:
         print(json.dumps(asdict(outcome) | {"dry_run": dry_run}, default=str))
         return
@@ -87,7 +85,7 @@ def reset_client(
         if found and not dry_run:
             if not yes:
                 typer.confirm(f"Reset the client of {len(found)} projects?", abort=True, err=True)
-            changed = projects.reset_clients([row["id"] for row in found], actor=_actor())
+            changed = projects.reset_clients([row["id"] for row in found], actor=actor())
     if as_json:
         print(json.dumps({"differences": found, "reset": changed, "dry_run": dry_run}, default=str))
     elif found:
@@ -128,10 +126,6 @@ def why(
         print(f"{one.column}: {one.value!r}. {one.text}{source}")
         for old in one.previous:
             print(f"  before: {old['value']!r}")
-
-
-def _actor() -> str:
-    return f"cli:{getpass.getuser()}"
 
 
 @contextmanager

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from integrations_hub.cli.reporting import AsJson
 
 if TYPE_CHECKING:
     from integrations_hub.domain.rule import Rule
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 
 rules = typer.Typer(no_args_is_help=True, help="Rules: what is synced.")
 run = typer.Typer(no_args_is_help=True, help="Runs: what happened.")
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @rules.callback()

@@ -1,17 +1,20 @@
-"""How a command ends when something is wrong: a sentence, what to do, an exit code; never a traceback."""
+"""What the commands share: `--json`, who acts, and an end in a sentence and an exit code, never a traceback."""
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from integrations_hub.cli.shutdown import StopRequested
-from integrations_hub.errors import HubError
+from integrations_hub.errors import HubError, SettingInvalid
 from integrations_hub.transport.log_guard import install
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class ReportingGroup(TyperGroup):
@@ -34,6 +37,14 @@ class ReportingGroup(TyperGroup):
             tell(f"{error.code}: {error.message}")
             tell(f"What to do: {error.hint}")
             raise typer.Exit(1) from None
+
+
+def actor() -> str:
+    """A command has no sign-in: the user of this machine. Raises SettingInvalid without a user name."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError) as error:
+        raise SettingInvalid("This process has no user name.", hint="Set USER.") from error
 
 
 def tell(text: str) -> None:

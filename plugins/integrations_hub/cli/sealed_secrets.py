@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 from collections.abc import Iterator
@@ -12,15 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from integrations_hub.cli.reporting import tell
+from integrations_hub.cli.reporting import AsJson, actor, tell
 from integrations_hub.cli.state import repository, state_folder
-from integrations_hub.errors import SettingInvalid
 
 if TYPE_CHECKING:
     from integrations_hub.admin.sealed_secrets import KeyReport, Secrets
 
 app = typer.Typer(no_args_is_help=True, help="Keys and the settings file.")
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -53,7 +50,7 @@ def rotate(
         found = (
             secrets.report()
             if verify
-            else secrets.rotate(actor=_actor(), progress=_progress, batch=batch)
+            else secrets.rotate(actor=actor(), progress=_progress, batch=batch)
         )
     if as_json:
         print(json.dumps(found.as_dict()))
@@ -71,7 +68,7 @@ def forget(
         lost = secrets.report().unreadable
         if lost and not yes:
             typer.confirm(f"Drop {len(lost)} secrets that no key opens?", abort=True, err=True)
-        connections = secrets.forget_unreadable(actor=_actor())
+        connections = secrets.forget_unreadable(actor=actor())
     if as_json:
         print(json.dumps({"connections": connections}))
     else:
@@ -87,14 +84,6 @@ def _secrets() -> Iterator[Secrets]:
     ring = ring_setting(os.environ, state_folder(os.environ, repository()))
     with hub_database() as database:
         yield secrets(database, {"INTEGRATIONS_SECRET_KEY": ring})
-
-
-def _actor() -> str:
-    """A command has no sign-in: the user of this machine."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError) as error:
-        raise SettingInvalid("This process has no user name.", hint="Set USER.") from error
 
 
 def _progress(seen: int, total: int) -> None:

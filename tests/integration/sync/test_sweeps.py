@@ -27,10 +27,6 @@ def _missing(hub: Engine) -> dict[str, int]:
     return {row["external_id"]: row["missing_sweeps"] for row in rows}
 
 
-def _statuses(hub: Engine) -> set[str]:
-    return {row["status"] for row in hub.rows("SELECT DISTINCT status FROM hub.projects")}
-
-
 def _synced(engine: Any, roots: int = 30, **options: Any) -> tuple[Engine, FakeList]:
     listed = FakeList(portfolio(roots))
     hub = engine(listed, **options)

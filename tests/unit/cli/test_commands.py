@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import getpass
 import json
+from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
@@ -32,6 +34,22 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     done = RUNNER.invoke(app, ["sandbox", "nobody"])
     assert done.exception is not None
     assert done.exception.__class__.__name__ == "NotFound"
+
+
+@pytest.mark.parametrize("missing", [KeyError, OSError])  # before Python 3.13, and since
+def test_a_process_without_a_user_name_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: type[Exception]
+) -> None:
+    def getuser() -> str:
+        raise missing("getpwuid(): uid not found: 10001")
+
+    monkeypatch.setattr(getpass, "getuser", getuser)
+    monkeypatch.setenv("HUB_DATABASE_URL", "postgresql://nobody.invalid/hub")
+    done = RUNNER.invoke(app, ["projects", "import", str(tmp_path / "projects.csv")])
+    assert done.exit_code == 1
+    assert "This process has no user name." in done.stderr
+    assert "What to do: Set USER." in done.stderr
+    assert "Traceback" not in done.output
 
 
 def test_doctor_prints_json_and_fails_when_a_check_fails(monkeypatch: pytest.MonkeyPatch) -> None:

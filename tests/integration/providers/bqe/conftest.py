@@ -10,12 +10,6 @@ from tests.kit.sandbox import SandboxProcess
 from tests.kit.sandbox_engine import SandboxEngine
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[SandboxProcess]:
-    with SandboxProcess("--no-quota") as process:
-        yield process
-
-
 @pytest.fixture
 def hub(sandbox: SandboxProcess, database_url: str) -> Iterator[SandboxEngine]:
     sandbox.control("POST", "/reset", {})

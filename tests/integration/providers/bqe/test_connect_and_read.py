@@ -1,10 +1,8 @@
 """The whole path at the sandbox: consent, stored pair, served token, projects, renewal on 401."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -16,18 +14,10 @@ from integrations_hub.errors import AuthorizationNeeded, PermissionMissing, Requ
 from integrations_hub.store.database import Database
 from integrations_hub.store.tokens import PostgresTokenStore
 from integrations_hub.transport.client import ProviderHttp
-from integrations_hub.transport.oauth import pkce_pair
 from integrations_hub.vault.keyring import Keyring
 from tests.kit.sandbox import SandboxProcess
 
-CALLBACK = "http://127.0.0.1:8080/hub/api/integrations/bqe/connect/callback"
 ALL = ListQuery(fields=("id", "code", "name", "parentId"), by_stamp=False)
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[SandboxProcess]:
-    with SandboxProcess("--no-quota") as process:
-        yield process
 
 
 @dataclass
@@ -62,19 +52,9 @@ def world(sandbox: SandboxProcess, database: Database) -> World:
     sandbox.control("POST", "/reset", {})
     environ = {
         "INTEGRATIONS_SECRET_KEY": Keyring.new_key(),
-        "BQE_CLIENT_ID": "hub-sandbox-web",
-        "BQE_CLIENT_SECRET": "hub-sandbox-secret",
-        "BQE_AUTH_BASE_URL": sandbox.identity,
-        "BQE_ALLOWED_HOSTS": "127.0.0.1",
+        **sandbox.settings(),
     }
-    provider = wiring.registry().get_provider("bqe")
-    verifier, challenge = pkce_pair()
-    auth = wiring.auth_client(provider, environ)
-    came_back = sandbox.consent(
-        auth.authorize_url(redirect_uri=CALLBACK, state="s", code_challenge=challenge)
-    )
-    code = parse_qs(urlsplit(came_back).query)["code"][0]
-    grant = auth.exchange(code=code, redirect_uri=CALLBACK, code_verifier=verifier)
+    grant = sandbox.grant(environ)
     assert grant.company_id
 
     connection_id = database.rows(
