@@ -262,10 +262,8 @@ def rounds(
     return wrong
 
 
-def judge(
-    answers: list[dict[str, Any]], posts: int, where: str, *, held_s: float = 3.0
-) -> list[str]:
-    """One round: one exchange, everybody got the same new token, no single answer took over `held_s`."""
+def judge(answers: list[dict[str, Any]], posts: int, where: str) -> list[str]:
+    """One round: one exchange, everybody got the same new token, no single answer took over 3 s."""
     wrong = []
     if posts != 1:
         wrong.append(f"{where}: {posts} exchanges")
@@ -275,6 +273,6 @@ def judge(
     if len(got) != 1 or {state for state, *_ in got} != {"ready"}:
         wrong.append(f"{where}: served {sorted(map(str, got))}")
     slowest = max(one["slowest_s"] for one in answers)
-    if slowest > held_s:
+    if slowest > 3.0:
         wrong.append(f"{where}: one waited {slowest:.1f} s for an answer")
     return wrong

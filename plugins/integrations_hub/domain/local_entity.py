@@ -1,4 +1,4 @@
-"""The local tables a provider object may be loaded into (allowlist; docs/decisions/adding-a-local-entity.md)."""
+"""The local tables a provider object may be loaded into (allowlist; docs/decisions/0003-adding-a-local-entity.md)."""
 
 from __future__ import annotations
 

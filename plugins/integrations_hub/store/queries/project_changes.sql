@@ -257,7 +257,7 @@ SELECT %(provider_key)s, %(object_key)s, %(connection_id)s, external_id, 'projec
   FROM hub.sync_change WHERE run_id = %(run_id)s AND seq BETWEEN %(first_seq)s AND %(last_seq)s AND action = 'link';
 
 -- name: update_chunk
--- Changed projects and links become what their image says; the image was decided on the locked row (redecide_chunk).
+-- Changed projects and links become what their image says; the image was decided on the locked row (redecide).
 WITH linked AS (
     UPDATE hub.integration_external_link l
        SET source_updated_at = coalesce(c.source_updated_at, l.source_updated_at), raw_status = c.after[14], base = c.after[15]::text[],
