@@ -131,7 +131,13 @@ class Fenced(Protocol):
         """Stored plans: holding one, adopting one, taking a run back."""
 
     def save_plan_counts(
-        self, *, unchanged: int, rejected: int, review: int, skipped: int
+        self,
+        *,
+        unchanged: int,
+        rejected: int,
+        review: int,
+        skipped: int,
+        unseen: Sequence[str] = (),
     ) -> None: ...
 
     def quarantine(self, rejects: Sequence[Mapping[str, str]], mapping: str) -> None:

@@ -182,10 +182,19 @@ class FencedTransaction:
         """Forget the change set of an earlier try (never after a chunk was applied)."""
         self._execute(_q.drop_changes)
 
-    def save_plan_counts(self, *, unchanged: int, rejected: int, review: int, skipped: int) -> None:
-        """The change set is whole; what it counted goes to the run row."""
+    def save_plan_counts(
+        self,
+        *,
+        unchanged: int,
+        rejected: int,
+        review: int,
+        skipped: int,
+        unseen: Sequence[str] = (),
+    ) -> None:
+        """The change set is whole; what it counted goes to the run row. `unseen`: fields that no record had."""
         self._execute(
             _q.save_plan_counts,
+            found=_json({"mapped": True, "unseen": list(unseen)}),
             unchanged=unchanged,
             rejected=rejected,
             review=review,

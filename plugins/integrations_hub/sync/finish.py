@@ -121,7 +121,7 @@ class Finish:
                 )
             if self._applied(run):
                 state = "succeeded_with_rejects" if run.rejected else "succeeded"
-                if pinned.left_out:
+                if pinned.left_out or run.listing.get("unseen"):
                     state = "succeeded_partial_mapping"
                 return Outcome(state, applied=True)
         if run.error_code is None:

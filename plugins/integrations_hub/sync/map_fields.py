@@ -63,21 +63,22 @@ class MapFields:
                 stage.renew()
                 unrenewed = 0
             hit("mid_map")
+        outcome.unseen = mapping.unseen if outcome.mapped else []
         return outcome
 
     def _save(self, stage: Stage, pinned: Pinned, outcome: Outcome) -> dict[str, int]:
         with stage.write() as tx:
-            planned = tx.save_changes(pinned.write_rules())
+            planned = tx.save_changes(pinned.write_rules(outcome.unseen))
             outcome.rejects.extend(_unfit(*unfit, pinned) for unfit in planned.unfit)
             tx.quarantine(outcome.rejects, pinned.mapping_digest)
-            tx.add_warnings([*outcome.warnings(), *_left_out(pinned)])
+            tx.add_warnings([*outcome.warnings(), *_left_out(pinned), *_unseen(pinned, outcome)])
             counts = {
                 "unchanged": outcome.mapped - planned.found,
                 "rejected": len(outcome.rejects),
                 "review": planned.actions.get("review", 0),
                 "skipped": planned.passed + planned.actions.get("skip", 0),
             }
-            tx.save_plan_counts(**counts)
+            tx.save_plan_counts(**counts, unseen=outcome.unseen)
             replays = tx.replays(pinned.local_entity)
             radius = replays.blast_radius(planned.actions)
             replays.hold(hold(radius, pinned.guard, approve_plan=pinned.approve_plan))
@@ -101,3 +102,12 @@ def _left_out(pinned: Pinned) -> list[str]:
         return []
     columns = ", ".join(pinned.left_out)
     return [f"The mapping is out of date and was used in part: {columns} keep their local values."]
+
+
+def _unseen(pinned: Pinned, outcome: Outcome) -> list[str]:
+    if not outcome.unseen:
+        return []
+    fields, columns = ", ".join(outcome.unseen), ", ".join(pinned.columns_of(outcome.unseen))
+    return [
+        f"No record came with {fields}: {columns} keep their local values. Look at the mapping if the provider gave the field up."
+    ]

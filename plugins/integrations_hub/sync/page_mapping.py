@@ -27,6 +27,7 @@ class Outcome:
     mapped: int = 0
     rejects: list[dict[str, str]] = field(default_factory=list)
     unknown: dict[str, int] = field(default_factory=dict)
+    unseen: list[str] = field(default_factory=list)
 
     def warnings(self) -> list[str]:
         """One sentence per field with values that the mapping lacks."""
@@ -55,11 +56,19 @@ class PageMapping:
         read = dict.fromkeys([*self._mapper.sources, *self._filter.fields])
         self._columns = column_reader(obj, list(read))
         self._decode = payload_decoder(obj)
+        self._unseen = {name: f'"{name}"'.encode() for name in self._mapper.sources}
+
+    @property
+    def unseen(self) -> list[str]:
+        """Provider fields of the mapping that no page so far held, empty or not: they may be gone there."""
+        return list(self._unseen)
 
     def rows(self, page: MappablePage, outcome: Outcome) -> Iterable[Row]:
         """(external_id, stamp, raw_status, *columns of the entity, wanted) of what could be mapped."""
         if not page.records and not page.malformed:
             return []
+        for name in [name for name, member in self._unseen.items() if member in page.body]:
+            del self._unseen[name]
         if page.malformed:
             raws = elements(page.body)
             for n, known_id, problem in page.malformed:

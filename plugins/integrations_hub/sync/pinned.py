@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -104,10 +104,17 @@ class Pinned:
         mapped = [name for line in self.lines for name in line.reads]
         return list(dict.fromkeys([*mapped, *(one["field"] for one in self.filters)]))
 
-    def write_rules(self) -> WriteRules:
-        """How the run may write."""
+    def columns_of(self, fields: Collection[str]) -> list[str]:
+        """Local columns whose line reads one of these provider fields."""
+        return [line.target for line in self.lines if not set(fields).isdisjoint(line.reads)]
+
+    def write_rules(self, unseen: Collection[str] = ()) -> WriteRules:
+        """How the run may write; columns of `unseen` provider fields stay as they are."""
         entity = LOCAL_ENTITIES[self.local_entity]
-        policies = by_column(entity, self.mapped, self.policies)
+        kept = self.columns_of(unseen)
+        policies = by_column(
+            entity, [name for name in self.mapped if name not in kept], self.policies
+        )
         return WriteRules(
             local_entity=self.local_entity,
             policies=policies,

@@ -57,9 +57,8 @@ class Upsert:
     ) -> dict[str, int]:
         with stage.write() as tx:
             hit("chunk_fence_checked")
-            applied = tx.apply_chunk(
-                chunk_no, first_seq, last_seq, pinned.write_rules(), exactly=pinned.stored
-            )
+            rules = pinned.write_rules(stage.run.listing.get("unseen", ()))
+            applied = tx.apply_chunk(chunk_no, first_seq, last_seq, rules, exactly=pinned.stored)
             hit("chunk_before_commit")
         hit("chunk_after_commit")
         stage.log("chunk_applied", chunk=chunk_no, **applied)

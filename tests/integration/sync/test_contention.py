@@ -41,11 +41,11 @@ def _waiting(hub: Engine) -> bool:
     return bool(hub.rows(sql))
 
 
-def test_900_edits_by_three_people_during_runs_are_all_kept(engine: Any) -> None:
-    """Every round of edits begins when a plan of changes stands and goes on while upsert applies it."""
-    listed = FakeList(portfolio(120))
-    hub = engine(listed, page_size=200)
-    hub.run()
+def _runs_under_900_edits(hub: Engine, listed: FakeList) -> tuple[dict[str, str], list[str]]:
+    """Three runs while three people edit clients; every round of edits begins when a plan of changes stands.
+
+    Returns the last edit by project number, and edits that were gone when their author looked again.
+    """
     last: dict[str, str] = {}
     lost: list[str] = []
     planned = threading.Barrier(4)
@@ -78,12 +78,36 @@ def test_900_edits_by_three_people_during_runs_are_all_kept(engine: Any) -> None
     for person in people:
         person.join()
     hub.run(trigger="manual", mode="full")
+    return last, lost
+
+
+def test_900_edits_by_three_people_during_runs_are_all_kept(engine: Any) -> None:
+    listed = FakeList(portfolio(120))
+    hub = engine(listed, page_size=200)
+    hub.run()
+    last, lost = _runs_under_900_edits(hub, listed)
     found = {row["project_number"]: row for row in hub.projects().values()}
     assert lost == []
     assert {n: row["client"] for n, row in found.items() if n in last} == last
     for number, row in found.items():
         assert (row["bqe_client_name"], row["name"]) == ("There 2", "Name 2")
         assert row["client_sync_policy_state"]["diverged"] is (number in last)
+
+
+@pytest.mark.parametrize("policy", ["follow_bqe", "write_once"])
+def test_under_900_edits_the_other_policies_decide_exactly(engine: Any, policy: str) -> None:
+    listed = FakeList(portfolio(120))
+    hub = engine(listed, page_size=200, clientSyncPolicy=policy)
+    hub.run()
+    first = {row["project_number"]: row["client"] for row in hub.projects().values()}
+    last, lost = _runs_under_900_edits(hub, listed)
+    for number, row in ((row["project_number"], row) for row in hub.projects().values()):
+        own = last.get(number, first[number])
+        state = row["client_sync_policy_state"]
+        assert row["bqe_client_name"] == "There 2"
+        assert row["client"] == ("There 2" if policy == "follow_bqe" else own)
+        assert (state["policy"], state["diverged"]) == (policy, policy == "write_once")
+    assert lost == [] or policy == "follow_bqe"
 
 
 def test_a_reader_never_sees_half_a_chunk(engine: Any) -> None:

@@ -82,13 +82,13 @@ WITH found AS MATERIALIZED (
             (%(policies)s::text[])[3] IN ('preserve_local', 'write_once') AND d.client <> '' AND d.client IS DISTINCT FROM d.bqe_client_name
                 AS diverged,
             CASE WHEN NOT %(has_base)s THEN l.base ELSE ARRAY[
-                CASE WHEN (%(policies)s::text[])[1] = 'preserve_local' THEN m.project_number END,
-                CASE WHEN (%(policies)s::text[])[2] = 'preserve_local' THEN m.name END, NULL,
-                CASE WHEN (%(policies)s::text[])[4] = 'preserve_local' THEN coalesce(m.status, l.base[4]) END,
-                CASE WHEN (%(policies)s::text[])[5] = 'preserve_local' THEN m.start_date::text END,
-                CASE WHEN (%(policies)s::text[])[6] = 'preserve_local' THEN m.end_date::text END,
-                CASE WHEN (%(policies)s::text[])[7] = 'preserve_local' THEN m.lead END,
-                CASE WHEN (%(policies)s::text[])[8] = 'preserve_local' THEN m.notes END, NULL, NULL] END AS base) AS s
+                CASE (%(policies)s::text[])[1] WHEN 'preserve_local' THEN m.project_number WHEN 'unmapped' THEN l.base[1] END,
+                CASE (%(policies)s::text[])[2] WHEN 'preserve_local' THEN m.name WHEN 'unmapped' THEN l.base[2] END, NULL,
+                CASE (%(policies)s::text[])[4] WHEN 'preserve_local' THEN coalesce(m.status, l.base[4]) WHEN 'unmapped' THEN l.base[4] END,
+                CASE (%(policies)s::text[])[5] WHEN 'preserve_local' THEN m.start_date::text WHEN 'unmapped' THEN l.base[5] END,
+                CASE (%(policies)s::text[])[6] WHEN 'preserve_local' THEN m.end_date::text WHEN 'unmapped' THEN l.base[6] END,
+                CASE (%(policies)s::text[])[7] WHEN 'preserve_local' THEN m.lead WHEN 'unmapped' THEN l.base[7] END,
+                CASE (%(policies)s::text[])[8] WHEN 'preserve_local' THEN m.notes WHEN 'unmapped' THEN l.base[8] END, NULL, NULL] END AS base) AS s
      WHERE p.id IS NULL OR NOT l.is_active
         OR CASE WHEN s.gone THEN
                 l.remote_deleted_at IS NULL OR l.raw_status IS DISTINCT FROM m.raw_status OR %(deletion_policy)s <> 'ignore'

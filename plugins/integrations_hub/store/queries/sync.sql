@@ -205,7 +205,7 @@ DELETE FROM hub.sync_change WHERE run_id = %(run_id)s;
 -- name: save_plan_counts
 -- What map_fields found, and that its plan of changes is whole.
 UPDATE hub.integration_run
-   SET unchanged = %(unchanged)s, rejected = %(rejected)s, review = %(review)s, skipped = %(skipped)s, listing = listing || '{"mapped": true}'
+   SET unchanged = %(unchanged)s, rejected = %(rejected)s, review = %(review)s, skipped = %(skipped)s, listing = listing || %(found)s::jsonb
  WHERE id = %(run_id)s;
 
 -- name: quarantine

@@ -94,3 +94,19 @@ def test_a_new_member_is_ignored_and_one_of_another_type_overwrites_nothing(
     assert after[grown]["lead"] == "New Lead"
     assert after[changed]["lead"] == before[changed]["lead"]
     assert _waiting(hub)[changed][0] == "/manager"
+
+
+def test_a_member_that_no_record_has_any_more_overwrites_nothing(hub: SandboxEngine) -> None:
+    hub.run()
+    before = hub.projects()
+    chosen = [key for key in sorted(before) if before[key]["lead"]][:3]
+    gone = [{"id": one, "set": {"name": "New"}, "unset": ["manager"]} for one in chosen]
+    hub.sandbox.control("POST", "/mutate", {"updates": gone})
+    run = hub.run()
+    assert (run["state"], run["updated"]) == ("succeeded_partial_mapping", 3)
+    assert any("No record came with manager: lead keep" in text for text in run["warnings"])
+    after = hub.projects()
+    assert {after[one]["name"] for one in chosen} == {"New"}
+    assert {one: after[one]["lead"] for one in chosen} == {
+        one: before[one]["lead"] for one in chosen
+    }

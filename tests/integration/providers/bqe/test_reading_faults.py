@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from integrations_hub.errors import RateLimited
+from tests.kit import mappings
+from tests.kit.mappings import default_lines
 from tests.kit.sandbox import SandboxProcess
 from tests.kit.sandbox_engine import SandboxEngine
 
@@ -159,6 +161,28 @@ def test_a_project_that_gets_a_parent_is_out_of_scope_and_comes_back(hub: Sandbo
     _set(hub, [moved], parentId=None)
     _sweep(hub)
     assert hub.projects()[moved]["scope"] == "in_scope"
+
+
+def test_an_archived_project_is_inactive_frozen_and_comes_back(hub: SandboxEngine) -> None:
+    codes = {
+        "0": "active",
+        "1": "inactive",
+        "2": "completed",
+    }  # BQE's code for archived is not known
+    mappings.save(hub.database, default_lines(status={"source": "status", "values": codes}))
+    hub.run()
+    one = sorted(key for key, row in hub.projects().items() if row["status"] == "active")[0]
+    before = hub.projects()[one]
+    _set(hub, [one], status=1, name="Renamed while archived")
+    run = hub.run()
+    row = hub.projects()[one]
+    assert (run["inactivated"], row["status"], row["is_active"]) == (1, "inactive", False)
+    assert row["name"] == before["name"]
+    _set(hub, [one], status=0)
+    run = hub.run()
+    row = hub.projects()[one]
+    assert (run["revived"], row["status"], row["name"]) == (1, "active", "Renamed while archived")
+    assert row["id"] == before["id"]
 
 
 def test_two_hundred_records_with_one_stamp_cross_page_borders(
