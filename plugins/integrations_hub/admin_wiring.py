@@ -56,7 +56,7 @@ from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.hosts import HostGuard
 from integrations_hub.transport.oauth import pkce_pair
 from integrations_hub.vault.keyring import Keyring
-from integrations_hub.vault.secret_ref import SecretResolver, app_environ
+from integrations_hub.vault.secret_ref import SecretResolver
 from integrations_hub.vault.state_dir import instance_id
 
 
@@ -120,6 +120,11 @@ def admin(
             expected_company=lambda p: environ.get(f"{p.oauth.env_prefix}_COMPANY_ID") or None,
         )
 
+    def client_of(connection: Connection) -> AuthClient:
+        if auth_client is not None:
+            return auth_client(registry.get_provider(connection.provider_key))
+        return wiring.auth_client_of(connection, environ, resolve)
+
     def consents() -> Consents:
         ring = wiring.keyring(environ)
         return Consents(
@@ -131,7 +136,7 @@ def admin(
             seal=StateSeal(ring),
             clock=clock or SystemClock(),
             granted=granted(ring),
-            auth_client=auth_client or (lambda provider: wiring.auth_client(provider, environ)),
+            auth_client=client_of,
             pkce_pair=pkce_pair,
         )
 
@@ -145,12 +150,6 @@ def admin(
         )
 
     asked = Runs(runs, rules, is_enabled(environ))
-
-    def client_of(connection: Connection) -> AuthClient:
-        provider = registry.get_provider(connection.provider_key)
-        if auth_client is not None:
-            return auth_client(provider)
-        return wiring.auth_client(provider, app_environ(provider, connection, environ, resolve))
 
     def open_() -> bool:
         return maintenance.reason(environ) is None

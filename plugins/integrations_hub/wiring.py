@@ -17,7 +17,7 @@ from integrations_hub.catalog.metadata import ObjectMeta, Provider
 from integrations_hub.domain.connection import Connection, ServedConnection
 from integrations_hub.ports.credentials import TokenStore
 from integrations_hub.ports.outside import Budget, Clock, HttpClient
-from integrations_hub.ports.provider import ObjectClient, Refresher
+from integrations_hub.ports.provider import AuthClient, ObjectClient, Refresher
 from integrations_hub.store.budget import BudgetStore
 from integrations_hub.store.database import Database
 from integrations_hub.store.tokens import PostgresTokenStore
@@ -32,6 +32,7 @@ from integrations_hub.vault.state_dir import TokenSpool, instance_id, state_dir
 __all__ = [
     "auth_client",
     "auth_client_for",
+    "auth_client_of",
     "broker",
     "keyring",
     "object_client",
@@ -46,6 +47,14 @@ def object_client(provider: Provider, obj: ObjectMeta, http: HttpClient) -> Obje
     return cast("ObjectClient", module.build(provider, obj, http))
 
 
+def auth_client_of(
+    connection: Connection, environ: Mapping[str, str], resolve: SecretResolver | None
+) -> AuthClient:
+    """The auth client of the app that the connection signs in with. Raises SettingInvalid."""
+    provider = registry().get_provider(connection.provider_key)
+    return auth_client(provider, app_environ(provider, connection, environ, resolve))
+
+
 def broker(
     database: Database,
     environ: Mapping[str, str],
@@ -56,10 +65,10 @@ def broker(
     """The token broker: only where the secret key is (api-server, bridge, CLI)."""
 
     def client_of(connection: Connection) -> Refresher:
-        provider = registry().get_provider(connection.provider_key)
         if connection.flow == "client_credentials":
+            provider = registry().get_provider(connection.provider_key)
             return StoredCredentials(lambda own: auth_client_for(provider, own, environ))
-        return auth_client(provider, app_environ(provider, connection, environ, resolve))
+        return auth_client_of(connection, environ, resolve)
 
     def facts_of(connection: Connection) -> RefreshFacts:
         facts = registry().get_provider(connection.provider_key).oauth

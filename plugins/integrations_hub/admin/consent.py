@@ -42,7 +42,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Consents:
-    """`auth_client`: the provider's client with the app's own credentials."""
+    """`auth_client`: the provider's client with the credentials of the connection's app."""
 
     connections: ConnectionStore
     flows: OAuthFlowStore
@@ -52,7 +52,7 @@ class Consents:
     seal: StateSeal
     clock: Clock
     granted: Granted
-    auth_client: Callable[[Provider], AuthClient]
+    auth_client: Callable[[Connection], AuthClient]
     pkce_pair: Callable[[], tuple[str, str]]
 
     def start(self, connection: Connection, asked: Asked, *, redirect_uri: str) -> Started:
@@ -63,7 +63,7 @@ class Consents:
         """
         provider = self.registry.get_provider(connection.provider_key)
         offered(provider, FLOW)
-        client = self.auth_client(provider)
+        client = self.auth_client(connection)
         verifier, challenge = self.pkce_pair()
         nonce, cookie = secrets.token_urlsafe(24), secrets.token_urlsafe(32)
         state = OAuthState(
@@ -113,7 +113,7 @@ class Consents:
         self, connection: Connection, flow: StartedFlow, answer: Answer, asked: Asked
     ) -> Connection:
         provider = self.registry.get_provider(connection.provider_key)
-        client = self.auth_client(provider)
+        client = self.auth_client(connection)
         refuse_unusable(answer, client.issuer)
         grant = client.exchange(
             code=answer.code,
