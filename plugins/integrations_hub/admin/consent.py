@@ -17,6 +17,7 @@ from integrations_hub.admin.oauth_answer import Answer, refuse_unusable, refused
 from integrations_hub.admin.oauth_state import OAuthState, StateSeal
 from integrations_hub.catalog.metadata import Provider
 from integrations_hub.catalog.registry import Registry
+from integrations_hub.domain.audit import connection_target
 from integrations_hub.domain.connection import Connection, TokenGrant
 from integrations_hub.errors import ConfigurationError, HubError
 from integrations_hub.failpoints import hit
@@ -183,7 +184,7 @@ class Consents:
         self.audit.add(
             actor=asked.actor,
             action=action,
-            target=f"connection:{connection.provider_key}:{connection.key}",
+            target=connection_target(connection.provider_key, connection.key),
             detail=dict(detail),
             request_id=asked.request_id,
         )

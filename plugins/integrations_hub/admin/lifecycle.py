@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from integrations_hub.admin.connections import Connections
 from integrations_hub.admin.rules import Actor
+from integrations_hub.domain.audit import connection_target
 from integrations_hub.domain.connection import Connection
 from integrations_hub.errors import ConfigurationError, HubError, LeaseHeld
 from integrations_hub.ports.credentials import Sealed, Vault
@@ -154,7 +155,7 @@ class Lifecycle:
         self.audit.add(
             actor=actor.name,
             action=action,
-            target=f"connection:{connection.provider_key}:{connection.key}",
+            target=connection_target(connection.provider_key, connection.key),
             detail={"code": code} if code else {},
             request_id=actor.request_id,
         )
