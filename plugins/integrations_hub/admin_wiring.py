@@ -251,7 +251,6 @@ def _probe(
             connection=connection,
             lookup=lambda: served,
             reject=lambda _: None,
-            heartbeat=lambda: None,
             request_id=f"connect-{connection.id}",
             environ=environ,
         ) as http:

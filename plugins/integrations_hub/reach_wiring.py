@@ -13,7 +13,6 @@ from integrations_hub.domain.connection import Connection, ServedConnection
 from integrations_hub.ports.outside import Budget, Clock, HttpClient
 from integrations_hub.store.budget import BudgetStore, effective_limits
 from integrations_hub.store.database import Database
-from integrations_hub.store.tokens import PostgresTokenStore
 from integrations_hub.transport.client import required_headers
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.http_date import parse_http_date
@@ -61,8 +60,6 @@ def reach(
             database=database,
             connection=connection,
             lookup=lookup,
-            reject=lambda version: PostgresTokenStore(database).reject(connection.id, version),
-            heartbeat=lambda: None,
             request_id=f"test-{connection.id}",
             clock=clock,
             environ=environ,

@@ -109,8 +109,8 @@ def provider_http(
     database: Database,
     connection: Connection,
     lookup: Callable[[], ServedConnection],
-    reject: Callable[[int], None],
-    heartbeat: Callable[[], None],
+    reject: Callable[[int], None] | None = None,
+    heartbeat: Callable[[], None] = lambda: None,
     request_id: str,
     clock: Clock | None = None,
     environ: Mapping[str, str],
@@ -118,7 +118,8 @@ def provider_http(
 ) -> ProviderHttp:
     """Authorised HTTP for one connection, within the shared budget unless another one is given.
 
-    `lookup` asks for the served connection (again), `reject` notes a token version that got a 401.
+    `lookup` asks for the served connection (again), `reject` notes a token version that got a 401 (in
+    `database` unless told otherwise).
     """
     install()
     provider = registry().get_provider(connection.provider_key)
@@ -126,10 +127,11 @@ def provider_http(
     budget = budget or Throttle(
         BudgetStore(database), provider_key=provider.key, connection_id=connection.id, clock=clock
     )
+    tokens = PostgresTokenStore(database)
     return ProviderHttp(
         provider=provider,
         lookup=lookup,
-        reject=reject,
+        reject=reject or (lambda version: tokens.reject(connection.id, version)),
         budget=budget,
         clock=clock,
         heartbeat=heartbeat,
