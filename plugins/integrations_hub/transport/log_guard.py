@@ -141,13 +141,16 @@ def install() -> None:
 
 
 class _GuardedRecords:
-    """A record factory: nothing that a record is handed to later sees it unguarded."""
+    """A record factory: nothing that a record is handed to later sees it unguarded.
+
+    makeLogRecord asks for one without a name and fills it from a record that passed already.
+    """
 
     def __init__(self, made: Callable[..., logging.LogRecord]) -> None:
         self._made = made
 
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
         record = self._made(*args, **kwargs)
-        if record.name.startswith(_GUARDED):
+        if (record.name or "").startswith(_GUARDED):
             GUARD.filter(record)
         return record

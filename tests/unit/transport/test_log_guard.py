@@ -124,6 +124,14 @@ def test_once_installed_it_sees_every_record_of_ours_and_our_libraries(installed
     assert "RuntimeError" in caplog.text
 
 
+def test_a_record_is_copied_as_structlog_does_it(installed, caplog):
+    logging.getLogger("integrations_hub.refresh").warning("client_secret=%s", "s3cr3t-value")
+    (record,) = caplog.records
+    copy = logging.makeLogRecord(vars(record))
+    assert copy.name == "integrations_hub.refresh"
+    assert copy.getMessage() == record.getMessage() == f"client_secret={MASK}"
+
+
 def test_the_access_log_keeps_its_parts_and_loses_the_secrets(installed, caplog):
     caplog.set_level(logging.INFO, logger="uvicorn.access")
     logging.getLogger("uvicorn.access").info(
