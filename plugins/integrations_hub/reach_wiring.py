@@ -35,7 +35,8 @@ def reach(
     clock = clock or SystemClock()
 
     def serve(connection: Connection) -> ServedConnection:
-        return wiring.broker(database, environ, resolve=resolve).serve(connection.id)
+        broker = wiring.broker(database, environ, resolve=resolve)
+        return broker.serve(connection.id, wait_s=_WAIT_S)
 
     def budget(connection: Connection) -> Budget:
         if not metered():
