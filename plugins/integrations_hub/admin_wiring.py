@@ -33,7 +33,7 @@ from integrations_hub.ports.quarantine import QuarantineStore
 from integrations_hub.ports.records import AuditStore, HeartbeatStore
 from integrations_hub.reach_wiring import reach
 from integrations_hub.store.audit import PostgresAuditStore
-from integrations_hub.store.budget import BudgetStore, effective_limits
+from integrations_hub.store.budget import BudgetStore, connection_limits, effective_limits
 from integrations_hub.store.changes import PostgresChangeStore
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
@@ -98,9 +98,14 @@ def admin(
     registry = wiring.registry()
     store = PostgresConnectionStore(database)
     projects = PostgresProjectStore(database)
-    connections = Connections(store, registry, lambda c: slots_of(c, environ))
+
+    def limits_of(connection: Connection) -> RateLimits:
+        provider = registry.get_provider(connection.provider_key)
+        return connection_limits(provider, connection, environ)
+
+    connections = Connections(store, registry, lambda c: limits_of(c).max_concurrent)
     runs = PostgresRunStore(database)
-    forecasts = Forecasts(runs, registry, lambda c: requests_per_minute(c, environ))
+    forecasts = Forecasts(runs, registry, lambda c: _pace(limits_of(c)))
     settings = PostgresSettingStore(database)
     rules = Rules(
         PostgresRuleStore(database),
@@ -200,7 +205,8 @@ def publish(database: Database, environ: Mapping[str, str]) -> None:
     providers = wiring.registry().list_providers()
     PostgresProviderStore(database).sync(providers)
     for provider in providers:
-        BudgetStore(database).publish_limits(provider.key, _limits(provider, environ))
+        limits = effective_limits(provider.rate_limits, provider.oauth.env_prefix, environ)
+        BudgetStore(database).publish_limits(provider.key, limits)
 
 
 def is_enabled(environ: Mapping[str, str]) -> bool:
@@ -209,22 +215,9 @@ def is_enabled(environ: Mapping[str, str]) -> bool:
     return said not in ("false", "0", "no", "off")
 
 
-def slots_of(connection: Connection, environ: Mapping[str, str]) -> int:
-    """Requests of a connection at the same time, its own limit before the provider's."""
-    provider = wiring.registry().get_provider(connection.provider_key)
-    own = connection.limits.get("maxConcurrentPerConnection")
-    return own or _limits(provider, environ).max_concurrent
-
-
-def requests_per_minute(connection: Connection, environ: Mapping[str, str]) -> int:
-    """What a connection may send, its own limit before the provider's, never above the provider's total."""
-    limits = _limits(wiring.registry().get_provider(connection.provider_key), environ)
-    own = connection.limits.get("requestsPerMinute") or limits.requests_per_minute
-    return min(own, limits.global_requests_per_minute)
-
-
-def _limits(provider: Provider, environ: Mapping[str, str]) -> RateLimits:
-    return effective_limits(provider.rate_limits, provider.oauth.env_prefix, environ)
+def _pace(limits: RateLimits) -> int:
+    """Requests a minute, never above the provider's total."""
+    return min(limits.requests_per_minute, limits.global_requests_per_minute)
 
 
 def _probe(
