@@ -23,6 +23,7 @@ from integrations_hub.admin.rules import Rules
 from integrations_hub.admin.runs import Runs
 from integrations_hub.admin.sealed_secrets import Secrets
 from integrations_hub.admin.state import States
+from integrations_hub.auth_wiring import expected_company
 from integrations_hub.catalog.metadata import Provider, RateLimits
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection, ServedConnection, TokenGrant
@@ -53,7 +54,7 @@ from integrations_hub.store.state import PostgresStateStore
 from integrations_hub.store.sync import PostgresSyncStore
 from integrations_hub.store.tokens import PostgresInstanceLock, PostgresTokenStore
 from integrations_hub.transport.clock import SystemClock
-from integrations_hub.transport.hosts import HostGuard
+from integrations_hub.transport.hosts import host_guard
 from integrations_hub.transport.oauth import pkce_pair
 from integrations_hub.vault.keyring import Keyring
 from integrations_hub.vault.secret_ref import SecretResolver
@@ -121,8 +122,8 @@ def admin(
         return Granted(
             tokens=PostgresTokenStore(database, instance_id(environ)),
             vault=ring,
-            check_host=lambda provider, url: _host_guard(provider, environ).check(url),
-            expected_company=lambda p: environ.get(f"{p.oauth.env_prefix}_COMPANY_ID") or None,
+            check_host=lambda provider, url: host_guard(provider, environ).check(url),
+            expected_company=lambda provider: expected_company(provider, environ),
         )
 
     def client_of(connection: Connection) -> AuthClient:
@@ -250,8 +251,3 @@ def _probe(
             http.get(request.path, request.query)
     finally:
         beside.close()
-
-
-def _host_guard(provider: Provider, environ: Mapping[str, str]) -> HostGuard:
-    override = environ.get(f"{provider.oauth.env_prefix}_ALLOWED_HOSTS", "")
-    return HostGuard(provider.oauth.allowed_hosts, override)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from integrations_hub import wiring
 from integrations_hub.admin.connection_test import Reach
+from integrations_hub.auth_wiring import expected_company
 from integrations_hub.catalog.metadata import Provider, RateLimits
 from integrations_hub.domain.connection import Connection, ServedConnection
 from integrations_hub.ports.outside import Budget, Clock, HttpClient
@@ -88,7 +89,7 @@ def reach(
         own_headers=lambda provider, own: required_headers(provider, environ, own),
         limits_of=limits_of,
         paused_for=paused_for,
-        expected_company=lambda p: environ.get(f"{p.oauth.env_prefix}_COMPANY_ID") or None,
+        expected_company=lambda provider: expected_company(provider, environ),
         date_of=parse_http_date,
     )
 

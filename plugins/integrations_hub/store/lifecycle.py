@@ -8,7 +8,7 @@ from typing import Any
 
 from integrations_hub.domain.audit import connection_target
 from integrations_hub.domain.connection import Connection
-from integrations_hub.errors import LeaseHeld, NotFound, TooOften
+from integrations_hub.errors import NotFound, TooOften
 from integrations_hub.ports.credentials import Sealed
 from integrations_hub.ports.lifecycle import Holdings
 from integrations_hub.store.audit import record
@@ -106,11 +106,7 @@ class PostgresLifecycleStore:
             tx.execute(_q.lock_leases, names)
             pair = pair_of(_locked(tx, connection))
             held = _holdings(tx, connection)
-            if held.working_run is not None:
-                raise LeaseHeld(
-                    f"Run {held.working_run} of {connection.label} works now.",
-                    hint="Disable the connection or cancel the run, then delete it.",
-                )
+            held.refuse_working(connection)
             _forget(tx, connection)
             for statement in (
                 _q.take_leases,
