@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from integrations_hub.access import Broker, RefreshFacts
+from integrations_hub.access import Broker
 from integrations_hub.auth_wiring import auth_client, auth_client_for, keyring, registry
 from integrations_hub.catalog.metadata import ObjectMeta, Provider
 from integrations_hub.domain.connection import Connection, ServedConnection
 from integrations_hub.ports.credentials import TokenStore
 from integrations_hub.ports.outside import Budget, Clock, HttpClient
 from integrations_hub.ports.provider import AuthClient, ObjectClient, Refresher
+from integrations_hub.refresh import RefreshFacts
 from integrations_hub.store.budget import BudgetStore
 from integrations_hub.store.database import Database
 from integrations_hub.store.tokens import PostgresTokenStore

@@ -20,7 +20,7 @@ import psycopg
 import pytest
 
 from integrations_hub import wiring
-from integrations_hub.access import seal_pair
+from integrations_hub.refresh import seal_pair
 from integrations_hub.store.database import Database
 from integrations_hub.store.tokens import PostgresTokenStore
 from integrations_hub.transport.oauth import pkce_pair

@@ -9,10 +9,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from integrations_hub import admin_wiring, wiring
-from integrations_hub.access import Broker, seal_pair
+from integrations_hub.access import Broker
 from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.listing import ListQuery
 from integrations_hub.errors import AuthorizationNeeded, PermissionMissing, RequestRejected
+from integrations_hub.refresh import seal_pair
 from integrations_hub.store.database import Database
 from integrations_hub.store.tokens import PostgresTokenStore
 from integrations_hub.transport.client import ProviderHttp
