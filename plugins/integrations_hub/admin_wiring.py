@@ -63,11 +63,11 @@ from integrations_hub.vault.state_dir import instance_id
 
 @dataclass(frozen=True)
 class AdminServices:
-    """What the routes call. What needs the secret key is built when asked for."""
+    """What the routes call. What needs the secret key or this Hub's id is built when asked for."""
 
     registry: Registry
     connections: Connections
-    adoption: Adoption
+    adoption: Callable[[], Adoption]
     connection_test: ConnectionTest
     lifecycle: Lifecycle
     rules: Rules
@@ -164,7 +164,9 @@ def admin(
     return AdminServices(
         registry=registry,
         connections=connections,
-        adoption=Adoption(connections, PostgresInstanceLock(database), instance_id(environ)),
+        adoption=lambda: Adoption(
+            connections, PostgresInstanceLock(database), instance_id(environ)
+        ),
         connection_test=ConnectionTest(
             store=lifecycle,
             connections=connections,
