@@ -20,5 +20,7 @@ router = APIRouter(
 @router.post("/adopt")
 def adopt_connection(provider: Key, key: Key, services: Services, actor: Acting) -> ConnectionView:
     """This Hub spends the connection's tokens from now on: the other one must be off for good."""
-    adopted = services.adoption.adopt(provider, key, actor=actor.name, request_id=actor.request_id)
+    adopted = services.adoption().adopt(
+        provider, key, actor=actor.name, request_id=actor.request_id
+    )
     return ConnectionView.of(adopted)

@@ -8,7 +8,6 @@ saves and never asks the identity server.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import threading
 import uuid
@@ -26,13 +25,11 @@ from integrations_hub.refresh import (
     CLAIM_TTL_S,
     Refresh,
     RefreshFacts,
+    TokenPair,
     intent_of,
     left_s,
-    purpose_of,
-    seal_pair,
+    open_pair,
 )
-
-__all__ = ["Broker", "RefreshFacts", "purpose_of", "seal_pair"]
 
 _USABLE_S = 30  # an older token with this much life left is still worth serving
 _POLL_S = (0.05, 0.3)  # first and longest pause between two looks
@@ -129,10 +126,9 @@ class Broker:
         except ConfigurationError as error:
             return error
         version, before = connection.token_version, self._clock.monotonic()
-        spends = facts.rotates and refresh_token
         claim = self._tokens.claim(
             connection.id, uuid.uuid4().hex, CLAIM_TTL_S, version=version,
-            intent=intent_of(version, refresh_token) if spends and refresh_token else None,
+            intent=intent_of(version, refresh_token) if facts.rotates and refresh_token else None,
         )  # fmt: skip
         if claim is None:
             # after a failed refresh nobody may be at it: no need to wait with a usable token
@@ -161,7 +157,7 @@ class Broker:
             pause = min(pause * 1.5, _POLL_S[1])
 
     def _answer(
-        self, row: _Row, seen_version: int, trouble: ConfigurationError | None = None
+        self, row: _Row, seen_version: int, trouble: ConfigurationError | None
     ) -> ServedConnection:
         """Serve a newer token at any life (short-lived ones exist), an older one while it is good."""
         connection = row.connection
@@ -194,18 +190,16 @@ class Broker:
             state="ready",
             provider_key=connection.provider_key,
             connection_key=connection.key,
-            access_token=access_token or "",
+            access_token=access_token,
             token_version=connection.token_version,
             api_base_url=connection.api_base_url or "",
         )
 
-    def _pair(self, row: _Row) -> dict[str, str | None]:
+    def _pair(self, row: _Row) -> TokenPair:
         """Raises ConfigurationError when the ring cannot open it."""
         if row.sealed is None:
             raise ConfigurationError("The connection holds no tokens.", hint=_RECONNECT)
-        purpose = purpose_of(row.connection.id)
-        pair: dict[str, str | None] = json.loads(self._vault.open(row.sealed, purpose=purpose))
-        return pair
+        return open_pair(self._vault, row.connection.id, row.sealed)
 
     def _refusal(self, row: _Row) -> ServedConnection | None:
         connection = row.connection

@@ -23,6 +23,7 @@ from integrations_hub.admin.rules import Rules
 from integrations_hub.admin.runs import Runs
 from integrations_hub.admin.sealed_secrets import Secrets
 from integrations_hub.admin.state import States
+from integrations_hub.auth_wiring import expected_company
 from integrations_hub.catalog.metadata import Provider, RateLimits
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection, ServedConnection, TokenGrant
@@ -34,7 +35,7 @@ from integrations_hub.ports.quarantine import QuarantineStore
 from integrations_hub.ports.records import AuditStore, HeartbeatStore
 from integrations_hub.reach_wiring import reach
 from integrations_hub.store.audit import PostgresAuditStore
-from integrations_hub.store.budget import BudgetStore, effective_limits
+from integrations_hub.store.budget import BudgetStore, connection_limits, effective_limits
 from integrations_hub.store.changes import PostgresChangeStore
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
@@ -54,20 +55,20 @@ from integrations_hub.store.state import PostgresStateStore
 from integrations_hub.store.sync import PostgresSyncStore
 from integrations_hub.store.tokens import PostgresInstanceLock, PostgresTokenStore
 from integrations_hub.transport.clock import SystemClock
-from integrations_hub.transport.hosts import HostGuard
+from integrations_hub.transport.hosts import host_guard
 from integrations_hub.transport.oauth import pkce_pair
 from integrations_hub.vault.keyring import Keyring
-from integrations_hub.vault.secret_ref import SecretResolver, app_environ
+from integrations_hub.vault.secret_ref import SecretResolver
 from integrations_hub.vault.state_dir import instance_id
 
 
 @dataclass(frozen=True)
 class AdminServices:
-    """What the routes call. What needs the secret key is built when asked for."""
+    """What the routes call. What needs the secret key or this Hub's id is built when asked for."""
 
     registry: Registry
     connections: Connections
-    adoption: Adoption
+    adoption: Callable[[], Adoption]
     connection_test: ConnectionTest
     lifecycle: Lifecycle
     rules: Rules
@@ -99,9 +100,14 @@ def admin(
     registry = wiring.registry()
     store = PostgresConnectionStore(database)
     projects = PostgresProjectStore(database)
-    connections = Connections(store, registry, lambda c: slots_of(c, environ))
+
+    def limits_of(connection: Connection) -> RateLimits:
+        provider = registry.get_provider(connection.provider_key)
+        return connection_limits(provider, connection, environ)
+
+    connections = Connections(store, registry, lambda c: limits_of(c).max_concurrent)
     runs = PostgresRunStore(database)
-    forecasts = Forecasts(runs, registry, lambda c: requests_per_minute(c, environ))
+    forecasts = Forecasts(runs, registry, lambda c: _pace(limits_of(c)))
     settings = PostgresSettingStore(database)
     rules = Rules(
         PostgresRuleStore(database),
@@ -117,9 +123,14 @@ def admin(
         return Granted(
             tokens=PostgresTokenStore(database, instance_id(environ)),
             vault=ring,
-            check_host=lambda provider, url: _host_guard(provider, environ).check(url),
-            expected_company=lambda p: environ.get(f"{p.oauth.env_prefix}_COMPANY_ID") or None,
+            check_host=lambda provider, url: host_guard(provider, environ).check(url),
+            expected_company=lambda provider: expected_company(provider, environ),
         )
+
+    def client_of(connection: Connection) -> AuthClient:
+        if auth_client is not None:
+            return auth_client(registry.get_provider(connection.provider_key))
+        return wiring.auth_client_of(connection, environ, resolve)
 
     def consents() -> Consents:
         ring = wiring.keyring(environ)
@@ -132,7 +143,7 @@ def admin(
             seal=StateSeal(ring),
             clock=clock or SystemClock(),
             granted=granted(ring),
-            auth_client=auth_client or (lambda provider: wiring.auth_client(provider, environ)),
+            auth_client=client_of,
             pkce_pair=pkce_pair,
         )
 
@@ -147,12 +158,6 @@ def admin(
 
     asked = Runs(runs, rules, is_enabled(environ))
 
-    def client_of(connection: Connection) -> AuthClient:
-        provider = registry.get_provider(connection.provider_key)
-        if auth_client is not None:
-            return auth_client(provider)
-        return wiring.auth_client(provider, app_environ(provider, connection, environ, resolve))
-
     def open_() -> bool:
         return maintenance.reason(environ) is None
 
@@ -160,7 +165,9 @@ def admin(
     return AdminServices(
         registry=registry,
         connections=connections,
-        adoption=Adoption(connections, PostgresInstanceLock(database), instance_id(environ)),
+        adoption=lambda: Adoption(
+            connections, PostgresInstanceLock(database), instance_id(environ)
+        ),
         connection_test=ConnectionTest(
             store=lifecycle,
             connections=connections,
@@ -202,25 +209,13 @@ def publish(database: Database, environ: Mapping[str, str]) -> None:
     providers = wiring.registry().list_providers()
     PostgresProviderStore(database).sync(providers)
     for provider in providers:
-        BudgetStore(database).publish_limits(provider.key, _limits(provider, environ))
+        limits = effective_limits(provider.rate_limits, provider.oauth.env_prefix, environ)
+        BudgetStore(database).publish_limits(provider.key, limits)
 
 
-def slots_of(connection: Connection, environ: Mapping[str, str]) -> int:
-    """Requests of a connection at the same time, its own limit before the provider's."""
-    provider = wiring.registry().get_provider(connection.provider_key)
-    own = connection.limits.get("maxConcurrentPerConnection")
-    return own or _limits(provider, environ).max_concurrent
-
-
-def requests_per_minute(connection: Connection, environ: Mapping[str, str]) -> int:
-    """What a connection may send, its own limit before the provider's, never above the provider's total."""
-    limits = _limits(wiring.registry().get_provider(connection.provider_key), environ)
-    own = connection.limits.get("requestsPerMinute") or limits.requests_per_minute
-    return min(own, limits.global_requests_per_minute)
-
-
-def _limits(provider: Provider, environ: Mapping[str, str]) -> RateLimits:
-    return effective_limits(provider.rate_limits, provider.oauth.env_prefix, environ)
+def _pace(limits: RateLimits) -> int:
+    """Requests a minute, never above the provider's total."""
+    return min(limits.requests_per_minute, limits.global_requests_per_minute)
 
 
 def _probe(
@@ -247,15 +242,9 @@ def _probe(
             connection=connection,
             lookup=lambda: served,
             reject=lambda _: None,
-            heartbeat=lambda: None,
             request_id=f"connect-{connection.id}",
             environ=environ,
         ) as http:
             http.get(request.path, request.query)
     finally:
         beside.close()
-
-
-def _host_guard(provider: Provider, environ: Mapping[str, str]) -> HostGuard:
-    override = environ.get(f"{provider.oauth.env_prefix}_ALLOWED_HOSTS", "")
-    return HostGuard(provider.oauth.allowed_hosts, override)

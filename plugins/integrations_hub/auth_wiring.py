@@ -57,6 +57,11 @@ def _hide(plaintext: str) -> None:
             GUARD.hide(value)
 
 
+def expected_company(provider: Provider, environ: Mapping[str, str]) -> str | None:
+    """The company that an operator pinned (<PREFIX>_COMPANY_ID), None without one."""
+    return environ.get(f"{provider.oauth.env_prefix}_COMPANY_ID") or None
+
+
 def auth_client(provider: Provider, environ: Mapping[str, str]) -> AuthClient:
     """The provider's auth client with the client credentials of the environment."""
     prefix = provider.oauth.env_prefix

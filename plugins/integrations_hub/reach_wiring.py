@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from integrations_hub import wiring
 from integrations_hub.admin.connection_test import Reach
+from integrations_hub.auth_wiring import expected_company
 from integrations_hub.catalog.metadata import Provider, RateLimits
 from integrations_hub.domain.connection import Connection, ServedConnection
 from integrations_hub.ports.outside import Budget, Clock, HttpClient
-from integrations_hub.store.budget import BudgetStore, effective_limits
+from integrations_hub.store.budget import BudgetStore, connection_limits
 from integrations_hub.store.database import Database
-from integrations_hub.store.tokens import PostgresTokenStore
 from integrations_hub.transport.client import required_headers
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.http_date import parse_http_date
@@ -36,7 +36,8 @@ def reach(
     clock = clock or SystemClock()
 
     def serve(connection: Connection) -> ServedConnection:
-        return wiring.broker(database, environ, resolve=resolve).serve(connection.id)
+        broker = wiring.broker(database, environ, resolve=resolve)
+        return broker.serve(connection.id, wait_s=_WAIT_S)
 
     def budget(connection: Connection) -> Budget:
         if not metered():
@@ -61,13 +62,15 @@ def reach(
             database=database,
             connection=connection,
             lookup=lookup,
-            reject=lambda version: PostgresTokenStore(database).reject(connection.id, version),
-            heartbeat=lambda: None,
             request_id=f"test-{connection.id}",
             clock=clock,
             environ=environ,
             budget=budget(connection),
         )
+
+    def limits_of(connection: Connection) -> RateLimits:
+        provider = wiring.registry().get_provider(connection.provider_key)
+        return connection_limits(provider, connection, environ)
 
     def paused_for(connection: Connection) -> float:
         rows = BudgetStore(database)
@@ -84,9 +87,9 @@ def reach(
         client_for=wiring.object_client,
         hosts_of=lambda provider, connection: _hosts(provider, connection, environ),
         own_headers=lambda provider, own: required_headers(provider, environ, own),
-        limits_of=lambda connection: _limits(connection, environ),
+        limits_of=limits_of,
         paused_for=paused_for,
-        expected_company=lambda p: environ.get(f"{p.oauth.env_prefix}_COMPANY_ID") or None,
+        expected_company=lambda provider: expected_company(provider, environ),
         date_of=parse_http_date,
     )
 
@@ -101,15 +104,3 @@ def _hosts(provider: Provider, connection: Connection, environ: Mapping[str, str
     identity = environ.get(f"{provider.oauth.env_prefix}_AUTH_BASE_URL")
     api = connection.api_base_url or provider.base_url_variants[connection.environment].url
     return [identity or provider.oauth.auth_base_url, api]
-
-
-def _limits(connection: Connection, environ: Mapping[str, str]) -> RateLimits:
-    provider = wiring.registry().get_provider(connection.provider_key)
-    limits = effective_limits(provider.rate_limits, provider.oauth.env_prefix, environ)
-    own = connection.limits
-    return replace(
-        limits,
-        requests_per_minute=own.get("requestsPerMinute", limits.requests_per_minute),
-        burst=own.get("burst", limits.burst),
-        max_concurrent=own.get("maxConcurrentPerConnection", limits.max_concurrent),
-    )

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 
-from integrations_hub.domain.connection import ROTATION_LOST, TokenGrant
+from integrations_hub.domain.connection import REQUEST_REFUSED, ROTATION_LOST, TokenGrant
 from integrations_hub.errors import (
     ConfigurationError,
     GrantRejected,
@@ -40,7 +41,6 @@ CLAIM_TTL_S = 90  # longer than START_WITHIN_S plus connects and deadline of the
 START_WITHIN_S = 10.0  # a process that was frozen after its claim must not spend the token any more
 _SAVE_FOR_S = 60.0
 _RETRY_SAVE_S = 0.5
-_REQUEST_REFUSED = "TOKEN_REQUEST_REFUSED"  # an error answer: nothing was spent
 _log = logging.getLogger(__name__)
 
 
@@ -49,10 +49,23 @@ def purpose_of(connection_id: int) -> str:
     return f"{connection_id}:oauth_tokens"
 
 
+class TokenPair(TypedDict):
+    """What a connection's ciphertext holds."""
+
+    access_token: str
+    refresh_token: str | None
+
+
 def seal_pair(vault: Vault, connection_id: int, *, access: str, refresh: str | None) -> Sealed:
     """The token pair as the store keeps it."""
-    pair = json.dumps({"access_token": access, "refresh_token": refresh})
-    return vault.seal(pair, purpose=purpose_of(connection_id))
+    pair: TokenPair = {"access_token": access, "refresh_token": refresh}
+    return vault.seal(json.dumps(pair), purpose=purpose_of(connection_id))
+
+
+def open_pair(vault: Vault, connection_id: int, sealed: Sealed) -> TokenPair:
+    """What seal_pair sealed. Raises ConfigurationError when the ring cannot open it."""
+    pair: TokenPair = json.loads(vault.open(sealed, purpose=purpose_of(connection_id)))
+    return pair
 
 
 def intent_of(version: int, refresh_token: str) -> str:
@@ -215,8 +228,7 @@ class Refresh:
         if tokens.read(self.claim.connection_id)[1] is not None:
             return
         _log.info("token_given_back connection_id=%s", self.claim.connection_id)
-        purpose = purpose_of(self.claim.connection_id)
-        new = json.loads(self.vault.open(pair.tokens, purpose=purpose))
+        new = open_pair(self.vault, self.claim.connection_id, pair.tokens)
         with suppress(HubError):  # the disconnect has told what to do at the provider
             self.client.revoke(new["refresh_token"] or new["access_token"])
 
@@ -245,7 +257,7 @@ def left_s(pair: NewPair, clock: Clock) -> float:
 
 def _may_be_spent(error: HubError) -> bool:
     """Whether the server may have taken the refresh token although no pair came back."""
-    unusable = isinstance(error, ProviderContractError) and error.code != _REQUEST_REFUSED
+    unusable = isinstance(error, ProviderContractError) and error.code != REQUEST_REFUSED
     return unusable or isinstance(error, OutcomeUnknown)
 
 

@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from integrations_hub.access import Broker, RefreshFacts
+from integrations_hub.access import Broker
 from integrations_hub.auth_wiring import auth_client, auth_client_for, keyring, registry
 from integrations_hub.catalog.metadata import ObjectMeta, Provider
 from integrations_hub.domain.connection import Connection, ServedConnection
 from integrations_hub.ports.credentials import TokenStore
 from integrations_hub.ports.outside import Budget, Clock, HttpClient
-from integrations_hub.ports.provider import ObjectClient, Refresher
+from integrations_hub.ports.provider import AuthClient, ObjectClient, Refresher
+from integrations_hub.refresh import RefreshFacts
 from integrations_hub.store.budget import BudgetStore
 from integrations_hub.store.database import Database
 from integrations_hub.store.tokens import PostgresTokenStore
@@ -32,6 +33,7 @@ from integrations_hub.vault.state_dir import TokenSpool, instance_id, state_dir
 __all__ = [
     "auth_client",
     "auth_client_for",
+    "auth_client_of",
     "broker",
     "keyring",
     "object_client",
@@ -46,6 +48,14 @@ def object_client(provider: Provider, obj: ObjectMeta, http: HttpClient) -> Obje
     return cast("ObjectClient", module.build(provider, obj, http))
 
 
+def auth_client_of(
+    connection: Connection, environ: Mapping[str, str], resolve: SecretResolver | None
+) -> AuthClient:
+    """The auth client of the app that the connection signs in with. Raises SettingInvalid."""
+    provider = registry().get_provider(connection.provider_key)
+    return auth_client(provider, app_environ(provider, connection, environ, resolve))
+
+
 def broker(
     database: Database,
     environ: Mapping[str, str],
@@ -56,10 +66,10 @@ def broker(
     """The token broker: only where the secret key is (api-server, bridge, CLI)."""
 
     def client_of(connection: Connection) -> Refresher:
-        provider = registry().get_provider(connection.provider_key)
         if connection.flow == "client_credentials":
+            provider = registry().get_provider(connection.provider_key)
             return StoredCredentials(lambda own: auth_client_for(provider, own, environ))
-        return auth_client(provider, app_environ(provider, connection, environ, resolve))
+        return auth_client_of(connection, environ, resolve)
 
     def facts_of(connection: Connection) -> RefreshFacts:
         facts = registry().get_provider(connection.provider_key).oauth
@@ -100,8 +110,8 @@ def provider_http(
     database: Database,
     connection: Connection,
     lookup: Callable[[], ServedConnection],
-    reject: Callable[[int], None],
-    heartbeat: Callable[[], None],
+    reject: Callable[[int], None] | None = None,
+    heartbeat: Callable[[], None] = lambda: None,
     request_id: str,
     clock: Clock | None = None,
     environ: Mapping[str, str],
@@ -109,7 +119,8 @@ def provider_http(
 ) -> ProviderHttp:
     """Authorised HTTP for one connection, within the shared budget unless another one is given.
 
-    `lookup` asks for the served connection (again), `reject` notes a token version that got a 401.
+    `lookup` asks for the served connection (again), `reject` notes a token version that got a 401 (in
+    `database` unless told otherwise).
     """
     install()
     provider = registry().get_provider(connection.provider_key)
@@ -117,10 +128,11 @@ def provider_http(
     budget = budget or Throttle(
         BudgetStore(database), provider_key=provider.key, connection_id=connection.id, clock=clock
     )
+    tokens = PostgresTokenStore(database)
     return ProviderHttp(
         provider=provider,
         lookup=lookup,
-        reject=reject,
+        reject=reject or (lambda version: tokens.reject(connection.id, version)),
         budget=budget,
         clock=clock,
         heartbeat=heartbeat,

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from bridge_api import deps
+from integrations_hub import auth_wiring
 from integrations_hub.admin.oauth_answer import _DENIALS, _MISFITS
 from integrations_hub.errors import GrantRejected, TransientError
+from integrations_hub.ports.outside import HttpResponse
 from integrations_hub.vault.keyring import Keyring
-from tests.kit.bridge import ADMIN, API, COMPANY, KEY, BridgeKit
+from tests.kit.bridge import ADMIN, API, COMPANY, GRANTED_BASE, KEY, BridgeKit
 
 CALLBACK = "http://127.0.0.1:8080/hub/api/integrations/bqe/connect/callback"
 ONE_TEXT = "This sign-in does not belong to a connection that you just started."
@@ -351,6 +354,37 @@ def test_start_needs_the_client_of_the_provider(database_url: str) -> None:
         assert answer.status_code == 409
         assert "BQE_CLIENT_SECRET" in answer.json()["message"]
         assert kit.database.rows("SELECT 1 FROM hub.oauth_flow") == []
+    finally:
+        kit.close()
+
+
+def test_the_app_that_a_secret_ref_names_signs_in(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forms: list[dict[str, str]] = []
+
+    class Poster:
+        def __init__(self, **_: Any) -> None: ...
+
+        def post_form(self, url: str, form: dict[str, str], **_: Any) -> HttpResponse:
+            forms.append(form)
+            body = {"access_token": "a", "refresh_token": "r", "endpoint": GRANTED_BASE}
+            return HttpResponse(200, {}, json.dumps(body).encode())
+
+    monkeypatch.setattr(auth_wiring, "RequestsFormPoster", Poster)
+    kit = BridgeKit(database_url, BQE_COMPANY_ID=COMPANY)
+    try:
+        kit.app.dependency_overrides.pop(deps.auth_clients)
+        site = {"airflow:site_app": ("id-of-the-app", "site-secret-canary")}
+        kit.app.state.bridge = replace(kit.app.state.bridge, resolve=site.__getitem__)
+        kit.secrets.add("site-secret-canary")
+        kit.create()
+        kit.call("PATCH", f"{API}/connections/acme", {"secret_ref": "airflow:site_app"})
+        query, cookie = kit.start()
+        assert query["client_id"] == "id-of-the-app"
+        assert kit.callback(query["state"], cookie).status_code == 200
+        (form,) = forms
+        assert (form["client_id"], form["client_secret"]) == site["airflow:site_app"]
     finally:
         kit.close()
 

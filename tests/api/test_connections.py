@@ -60,6 +60,17 @@ def test_a_body_that_does_not_fit_is_refused_without_its_values(
     assert bridge.database.rows("SELECT 1 FROM hub.integration_connection") == []
 
 
+@pytest.mark.parametrize("taken", [{"limits": {"requestsPerMinute": None}}, {"secret_ref": ""}])
+def test_what_a_new_connection_takes_away_it_never_had(
+    bridge: BridgeKit, taken: dict[str, object]
+) -> None:
+    answer = bridge.call("POST", f"{API}/connections", {**BODY, **taken})
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["limits"], answer.json()["secret_ref"]) == ({}, None)
+    (entry,) = bridge.database.rows("SELECT detail FROM hub.audit_log")
+    assert not taken.keys() & entry["detail"].keys()
+
+
 def test_an_unknown_environment_names_the_known_ones(bridge: BridgeKit) -> None:
     answer = bridge.call("POST", f"{API}/connections", {**BODY, "environment": "moon"})
     assert (answer.status_code, answer.json()["code"]) == (409, "ENVIRONMENT_UNKNOWN")

@@ -29,7 +29,6 @@ def world(
     sandbox: SandboxProcess, database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Connected:
     """Airflow's look-up answers with the token that the Hub served."""
-    sandbox.control("POST", "/reset", {})
     made = connected(sandbox, database, database_url)
     monkeypatch.setenv("AIRFLOW_CONN_HUB_DB", database_url)
     monkeypatch.setenv("BQE_ALLOWED_HOSTS", "127.0.0.1")
@@ -38,8 +37,11 @@ def world(
 
 
 def answer(world: Connected, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> str:
-    """Let Airflow know the connection as the secrets backend would tell it now."""
-    served = world.broker().serve(world.id)
+    """Let Airflow know the connection as the secrets backend would tell it, however long a refresh takes."""
+    for _ in range(10):
+        served = world.broker().serve(world.id, wait_s=20)
+        if served.state != "refreshing":
+            break
     told = {
         "conn_type": "bqe", "host": served.api_base_url, "password": served.access_token,
         "extra": {"state": served.state, "token_version": served.token_version}, **changes,

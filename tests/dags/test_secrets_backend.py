@@ -6,6 +6,7 @@ import base64
 import json
 import threading
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from airflow._shared.secrets_masker import redact
@@ -168,6 +169,19 @@ def test_a_task_reads_what_the_backend_answered(monkeypatch: pytest.MonkeyPatch)
     assert "tok-canary" not in str(sdk_redact("tok-canary-0815-abcdef"))
     coded = base64.b64encode(b"id:tok-canary-0815-abcdef").decode()
     assert coded[8:24] not in str(sdk_redact(f"Basic of {coded}"))
+
+
+def test_airflow_masks_every_form_of_a_token_told_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr("airflow.sdk.log.mask_secret", told.append)
+    token = "tok/canary+0816=abcdef"
+    airflow_holds(monkeypatch, password=token, extra={"state": "ready", "token_version": 3})
+    served_connection("bqe", "acme")
+    ((*forms,),) = (one for one in told if isinstance(one, list))
+    encoded = base64.b64encode(token.encode()).decode().rstrip("=")
+    assert {token, quote(token, safe=""), encoded[:-1]} <= set(forms)
 
 
 def test_a_task_learns_why_a_connection_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

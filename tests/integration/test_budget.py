@@ -6,15 +6,18 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
+from integrations_hub import wiring
 from integrations_hub.catalog.metadata import RateLimits
 from integrations_hub.errors import SettingInvalid
-from integrations_hub.store.budget import BudgetStore, effective_limits
+from integrations_hub.store.budget import BudgetStore, connection_limits, effective_limits
 from integrations_hub.store.database import Database
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.throttle import Throttle
+from tests.kit.broker_world import CONNECTED
 
 INSERT = (
     "INSERT INTO hub.integration_connection (provider_key, key, label, environment)"
@@ -230,3 +233,13 @@ def test_the_environment_overrides_what_the_provider_declares():
     for bad in ("0", "-1", "many", "1.5"):
         with pytest.raises(SettingInvalid, match="ACME_BURST"):
             effective_limits(declared, "ACME", {"ACME_BURST": bad})
+
+
+def test_a_connections_own_limits_come_before_the_environments():
+    provider = wiring.registry().get_provider("bqe")
+    environ = {"BQE_BURST": "7", "BQE_REQUESTS_PER_MINUTE": "60"}
+    own = replace(CONNECTED, limits={"requestsPerMinute": 30, "maxConcurrentPerConnection": 1})
+    declared = effective_limits(provider.rate_limits, "BQE", environ)
+    assert connection_limits(provider, replace(CONNECTED, limits={}), environ) == declared
+    limited = replace(declared, requests_per_minute=30, burst=7, max_concurrent=1)
+    assert connection_limits(provider, own, environ) == limited

@@ -163,7 +163,7 @@ def test_a_header_that_is_not_set_is_named_before_and_at_the_connect(
     assert hub.call("GET", API).json()["missing_settings"] == ["STEADY_API_VERSION"]
     refused = connect(hub).json()
     assert (refused["code"], "STEADY_API_VERSION" in refused["hint"]) == ("HDR_MISSING", True)
-    assert (hub.status("main")["state"], api.bearers) == ("new", [])
+    assert (hub.status("main", api=API)["state"], api.bearers) == ("new", [])
 
 
 def test_a_wrong_secret_is_told_and_nothing_is_kept(
@@ -173,7 +173,7 @@ def test_a_wrong_secret_is_told_and_nothing_is_kept(
     assert (answer.status_code, answer.json()["code"]) == (409, "CLIENT_REJECTED")
     assert "client id and client secret" in answer.json()["hint"]
     assert "wrong-canary" not in answer.text
-    assert (hub.status("main")["state"], api.bearers) == ("new", [])
+    assert (hub.status("main", api=API)["state"], api.bearers) == ("new", [])
     assert hub.database.rows("SELECT 1 FROM hub.encrypted_secret") == []
     assert hub.audit()[-1] == "admin connection.connect_failed"
 
@@ -183,7 +183,7 @@ def test_an_app_that_may_not_read_is_not_kept(hub: BridgeKit, api: SteadyApi) ->
     answer = connect(hub)
     assert (answer.status_code, answer.json()["code"]) == (409, "PERMISSION_MISSING")
     assert (
-        hub.status("main")["state"],
+        hub.status("main", api=API)["state"],
         hub.database.rows("SELECT 1 FROM hub.encrypted_secret"),
     ) == (
         "new",
@@ -305,7 +305,7 @@ def test_credentials_that_are_withdrawn_ask_for_a_person(hub: BridgeKit) -> None
     expire_in(hub, 0)
     with scripted(hub, {"error": "invalid_client"}, status=401):
         assert serve(hub).state == "refused"
-    assert (hub.status("main")["state"], hub.status("main")["next_action"]) == (
+    assert (hub.status("main", api=API)["state"], hub.status("main", api=API)["next_action"]) == (
         "needs_reauth",
         "reconnect",
     )
@@ -318,4 +318,4 @@ def test_an_api_on_a_host_that_is_not_pinned_never_sees_the_token(
     with scripted(hub, {"access_token": "a", "endpoint": "https://evil.example/api"}):
         refused = connect(hub)
     assert (refused.status_code, refused.json()["code"]) == (502, "HOST_NOT_ALLOWED")
-    assert (hub.status("main")["state"], api.bearers) == ("new", [])
+    assert (hub.status("main", api=API)["state"], api.bearers) == ("new", [])

@@ -11,8 +11,8 @@ import pytest
 
 from bridge_api import deps
 from integrations_hub import wiring
-from integrations_hub.access import purpose_of
 from integrations_hub.ports.credentials import Sealed
+from integrations_hub.refresh import purpose_of
 from integrations_hub.transport.oauth import code_form, refresh_form
 from tests.kit.bridge import ADMIN, API, BridgeKit
 from tests.kit.oidc import CALLBACK, CLIENT_ID, CLIENT_SECRET, IdentityServer

@@ -32,7 +32,6 @@ def sandbox() -> Iterator[SandboxProcess]:
 
 @pytest.fixture
 def world(sandbox: SandboxProcess, database: Any, database_url: str) -> Connected:
-    sandbox.control("POST", "/reset", {})
     return connected(sandbox, database, database_url)
 
 
@@ -126,6 +125,13 @@ def test_a_token_that_the_api_refuses_is_renewed_as_in_a_run(world: Connected) -
     report = run(world)
     assert report.overall == "pass", report.checks
     assert world.connection.token_version == report.connection.token_version + 1
+
+
+def test_a_slow_renewal_is_waited_for_as_in_a_run(world: Connected) -> None:
+    world.sandbox.script({"delay_ms": 2500}, path="/idp/connect/token")
+    world.expire()
+    report = run(world)
+    assert report.overall == "pass", report.checks
 
 
 def test_another_company_than_set_up_fails(world: Connected) -> None:

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from integrations_hub.access import purpose_of, seal_pair
 from integrations_hub.admin.sealed_secrets import Secrets
 from integrations_hub.cli import doctor
 from integrations_hub.cli.main import app
 from integrations_hub.errors import SecretKeyDropped
 from integrations_hub.ports.credentials import Sealed, StartedFlow
+from integrations_hub.refresh import purpose_of, seal_pair
 from integrations_hub.store.audit import PostgresAuditStore
 from integrations_hub.store.database import Database
 from integrations_hub.store.oauth_flows import PostgresOAuthFlowStore

@@ -41,7 +41,7 @@ def fresh_guard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As in a new process: no factory of ours, nothing hidden."""
     before = logging.getLogRecordFactory()
     logging.setLogRecordFactory(logging.LogRecord)
-    for name, nothing in (("_hidden", {}), ("_forms", ()), ("_listeners", [])):
+    for name, nothing in (("_hidden", {}), ("_forms", ())):
         monkeypatch.setattr(log_guard.GUARD, name, nothing)
     yield
     logging.setLogRecordFactory(before)

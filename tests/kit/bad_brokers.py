@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from integrations_hub import wiring
-from integrations_hub.access import purpose_of, seal_pair
 from integrations_hub.domain.connection import Connection, ServedConnection
 from integrations_hub.errors import GrantRejected
+from integrations_hub.refresh import purpose_of, seal_pair
 from integrations_hub.store.database import Database
 from integrations_hub.store.tokens import PostgresTokenStore
 

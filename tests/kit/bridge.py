@@ -263,9 +263,9 @@ class BridgeKit:
         query, cookie = self.start(key)
         assert self.callback(query["state"], cookie).status_code == 200
 
-    def status(self, key: str = "acme") -> dict[str, Any]:
-        """How the connection is shown."""
-        return dict(self.call("GET", f"{API}/connections/{key}").json())
+    def status(self, key: str = "acme", *, api: str = API) -> dict[str, Any]:
+        """How the connection is shown; `api`: the provider's address at the bridge."""
+        return dict(self.call("GET", f"{api}/connections/{key}").json())
 
     def save_rule(self, key: str = "acme", **options: Any) -> dict[str, Any]:
         answer = self.call("PUT", f"{API}/projects/rule?connection={key}", {**RULE, **options})

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from integrations_hub import wiring
-from integrations_hub.access import seal_pair
+from integrations_hub.refresh import seal_pair
 from integrations_hub.store.database import Database
 from integrations_hub.store.tokens import PostgresTokenStore
 from integrations_hub.vault.keyring import Keyring

@@ -7,8 +7,9 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 
-from integrations_hub.access import Broker, RefreshFacts, seal_pair
+from integrations_hub.access import Broker
 from integrations_hub.domain.connection import Connection
+from integrations_hub.refresh import RefreshFacts, seal_pair
 from tests.kit.fake_time import START, FakeClock
 from tests.kit.fake_tokens import FakeIdp, FakeSpool, FakeTokens, PlainVault
 

@@ -6,8 +6,8 @@ from contextlib import closing
 from typing import Any
 
 from integrations_hub import admin_wiring, sync_wiring, wiring
-from integrations_hub.access import seal_pair
 from integrations_hub.domain.connection import Connection
+from integrations_hub.refresh import seal_pair
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
 from integrations_hub.store.tokens import PostgresTokenStore

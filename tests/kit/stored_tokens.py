@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
-from integrations_hub.access import Broker, seal_pair
+from integrations_hub.access import Broker
 from integrations_hub.domain.connection import Connection
 from integrations_hub.ports.credentials import NewPair, RefreshClaim, Sealed
+from integrations_hub.refresh import seal_pair
 from integrations_hub.store.database import Database
 from integrations_hub.store.tokens import PostgresTokenStore
 from integrations_hub.transport.clock import SystemClock

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from integrations_hub.access import RefreshFacts, margin_s, seal_pair
+from integrations_hub.access import margin_s
 from integrations_hub.errors import (
     GrantRejected,
     HostNotAllowed,
@@ -16,7 +16,7 @@ from integrations_hub.errors import (
     SettingInvalid,
 )
 from integrations_hub.ports.credentials import NewPair
-from integrations_hub.refresh import intent_of
+from integrations_hub.refresh import RefreshFacts, intent_of, seal_pair
 from tests.kit.broker_world import CONNECTED, World
 from tests.kit.fake_time import START
 from tests.kit.fake_tokens import FakeIdp

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from integrations_hub.admin.granted import Asked, Granted, offered
 from integrations_hub.catalog.metadata import Provider
 from integrations_hub.catalog.registry import Registry
+from integrations_hub.domain.audit import connection_target
 from integrations_hub.domain.connection import Connection, TokenGrant
 from integrations_hub.domain.credentials import ClientCredentials
 from integrations_hub.errors import HubError
@@ -59,7 +60,7 @@ class AppConnects:
             self.audit.add(
                 actor=asked.actor,
                 action="connection.connect_failed",
-                target=f"connection:{connection.provider_key}:{connection.key}",
+                target=connection_target(connection.provider_key, connection.key),
                 detail={"code": error.code, "flow": FLOW},
                 request_id=asked.request_id,
             )

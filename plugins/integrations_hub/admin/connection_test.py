@@ -116,7 +116,7 @@ class _Attempt:
         ):  # fmt: skip
             self._check(key, label, lambda: Outcome("skipped", f"Not tried: {blocked}."))
 
-    def _check(self, key: str, label: str, look: Callable[[], Outcome]) -> Outcome:
+    def _check(self, key: str, label: str, look: Callable[[], Outcome]) -> None:
         started = self._reach.clock.monotonic()
         try:
             outcome = look()
@@ -124,7 +124,6 @@ class _Attempt:
             outcome = Outcome("fail", error.message, error.hint)
         ms = round((self._reach.clock.monotonic() - started) * 1000)
         self.checks.append(Check(key, label, outcome, ms))
-        return outcome
 
     def _status(self, key: str) -> str:
         return next(check.outcome.status for check in self.checks if check.key == key)

@@ -128,7 +128,12 @@ class Connections:
             environment=environment,
             actor=actor,
             request_id=request_id,
-            values=replace(values, headers=headers),
+            values=replace(
+                values,
+                limits=_kept(values.limits or {}) or None,
+                headers=headers,
+                secret_ref=values.secret_ref or None,
+            ),
         )
         try:
             self.show_in_airflow(made, airflow)
@@ -153,8 +158,7 @@ class Connections:
         connection = self.get(provider_key, key)
         _check_secret_ref(values.secret_ref)
         if values.limits is not None:
-            limits = {**connection.limits, **values.limits}
-            values = replace(values, limits={k: v for k, v in limits.items() if v})
+            values = replace(values, limits=_kept({**connection.limits, **values.limits}))
         if values.headers is not None:
             provider = self.registry.get_provider(provider_key)
             headers = check_headers(provider, {**connection.headers, **values.headers})
@@ -225,6 +229,11 @@ def check_headers(provider: Provider, given: Mapping[str, str]) -> dict[str, str
             f"{provider.display_name} cannot be connected like this: {named}", problems=problems
         )
     return {key: given[key].strip() for key in wanted}
+
+
+def _kept(limits: Mapping[str, int]) -> dict[str, int]:
+    """Without those that are taken away (0)."""
+    return {name: limit for name, limit in limits.items() if limit}
 
 
 def _check_secret_ref(ref: str | None) -> None:

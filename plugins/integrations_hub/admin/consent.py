@@ -17,6 +17,7 @@ from integrations_hub.admin.oauth_answer import Answer, refuse_unusable, refused
 from integrations_hub.admin.oauth_state import OAuthState, StateSeal
 from integrations_hub.catalog.metadata import Provider
 from integrations_hub.catalog.registry import Registry
+from integrations_hub.domain.audit import connection_target
 from integrations_hub.domain.connection import Connection, TokenGrant
 from integrations_hub.errors import ConfigurationError, HubError
 from integrations_hub.failpoints import hit
@@ -42,7 +43,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Consents:
-    """`auth_client`: the provider's client with the app's own credentials."""
+    """`auth_client`: the provider's client with the credentials of the connection's app."""
 
     connections: ConnectionStore
     flows: OAuthFlowStore
@@ -52,7 +53,7 @@ class Consents:
     seal: StateSeal
     clock: Clock
     granted: Granted
-    auth_client: Callable[[Provider], AuthClient]
+    auth_client: Callable[[Connection], AuthClient]
     pkce_pair: Callable[[], tuple[str, str]]
 
     def start(self, connection: Connection, asked: Asked, *, redirect_uri: str) -> Started:
@@ -63,7 +64,7 @@ class Consents:
         """
         provider = self.registry.get_provider(connection.provider_key)
         offered(provider, FLOW)
-        client = self.auth_client(provider)
+        client = self.auth_client(connection)
         verifier, challenge = self.pkce_pair()
         nonce, cookie = secrets.token_urlsafe(24), secrets.token_urlsafe(32)
         state = OAuthState(
@@ -113,7 +114,7 @@ class Consents:
         self, connection: Connection, flow: StartedFlow, answer: Answer, asked: Asked
     ) -> Connection:
         provider = self.registry.get_provider(connection.provider_key)
-        client = self.auth_client(provider)
+        client = self.auth_client(connection)
         refuse_unusable(answer, client.issuer)
         grant = client.exchange(
             code=answer.code,
@@ -183,7 +184,7 @@ class Consents:
         self.audit.add(
             actor=asked.actor,
             action=action,
-            target=f"connection:{connection.provider_key}:{connection.key}",
+            target=connection_target(connection.provider_key, connection.key),
             detail=dict(detail),
             request_id=asked.request_id,
         )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from integrations_hub.access import seal_pair
 from integrations_hub.catalog.metadata import Provider
 from integrations_hub.domain.connection import Connection, TokenGrant
 from integrations_hub.errors import ConfigurationError
 from integrations_hub.ports.credentials import TokenStore, Vault
+from integrations_hub.refresh import seal_pair
 
 
 @dataclass(frozen=True)

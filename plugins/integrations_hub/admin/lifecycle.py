@@ -5,21 +5,20 @@ What an admin decides here reaches a run that works with its next request (store
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
 
 from integrations_hub.admin.connections import Connections
 from integrations_hub.admin.rules import Actor
+from integrations_hub.domain.audit import connection_target
 from integrations_hub.domain.connection import Connection
 from integrations_hub.errors import ConfigurationError, HubError, LeaseHeld
 from integrations_hub.ports.credentials import Sealed, Vault
 from integrations_hub.ports.lifecycle import Holdings, LifecycleStore
 from integrations_hub.ports.provider import AuthClient
 from integrations_hub.ports.records import AuditStore
-from integrations_hub.refresh import purpose_of
+from integrations_hub.refresh import open_pair
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +86,7 @@ class Lifecycle:
                 code="CONFIRMATION_NEEDED",
             )
         before = self.store.holdings(connection)
-        if before.working_run is not None:
-            _refuse_working(before.working_run, connection)
+        before.refuse_working(connection)
         # first: a run of a Dag that vanished would hang in Airflow for ever
         self._pause(before, actor, paused=True)
         for dag_id in before.enabled_dags:
@@ -145,7 +143,7 @@ class Lifecycle:
         return Withdrawn(connection, "revoked", None)
 
     def _told_provider(self, connection: Connection, pair: Sealed) -> bool:
-        tokens = json.loads(self.vault().open(pair, purpose=purpose_of(connection.id)))
+        tokens = open_pair(self.vault(), connection.id, pair)
         return self.auth_client(connection).revoke(
             tokens["refresh_token"] or tokens["access_token"]
         )
@@ -154,7 +152,7 @@ class Lifecycle:
         self.audit.add(
             actor=actor.name,
             action=action,
-            target=f"connection:{connection.provider_key}:{connection.key}",
+            target=connection_target(connection.provider_key, connection.key),
             detail={"code": code} if code else {},
             request_id=actor.request_id,
         )
@@ -176,10 +174,3 @@ class Lifecycle:
             actor.airflow.forget(connection.conn_id)
         except HubError as error:
             log.warning("connection_still_shown conn_id=%s code=%s", connection.conn_id, error.code)
-
-
-def _refuse_working(run_id: int, connection: Connection) -> NoReturn:
-    raise LeaseHeld(
-        f"Run {run_id} of {connection.label} works now.",
-        hint="Disable the connection or cancel the run, then delete it.",
-    )

@@ -32,7 +32,7 @@ def adopt(
 
     environ = {**os.environ, "HUB_STATE_DIR": str(state_folder(os.environ, repository()))}
     with hub_database() as database:
-        adoption = admin(database, environ).adoption
+        adoption = admin(database, environ).adoption()
         locked = [f"{one.provider_key}/{one.key}" for one in adoption.locked()]
         wanted = locked if everything else names or []
         for name in wanted:

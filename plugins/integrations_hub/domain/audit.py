@@ -8,6 +8,11 @@ from datetime import datetime
 from typing import Any
 
 
+def connection_target(provider_key: str, key: str) -> str:
+    """How entries about a connection name it."""
+    return f"connection:{provider_key}:{key}"
+
+
 @dataclass(frozen=True)
 class AuditEntry:
     """One link of the chain. `hash` covers every other field and `prev`, the hash of the entry before."""

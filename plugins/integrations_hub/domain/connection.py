@@ -8,6 +8,7 @@ from typing import Any
 
 CLIENT_REJECTED = "CLIENT_REJECTED"
 ROTATION_LOST = "ROTATION_LOST"
+REQUEST_REFUSED = "TOKEN_REQUEST_REFUSED"  # an error answer: nothing was spent
 LOCKED = "its tokens belong to another Hub: this database was copied or restored"
 ADOPT = (
     "Adopt it when the other Hub is off for good (`hub connections adopt`), "

@@ -131,7 +131,6 @@ class ProviderHook(HttpHook):
         """The provider's own client, as a stage of the Hub gets it."""
         from integrations_hub import wiring
         from integrations_hub.store.connections import PostgresConnectionStore
-        from integrations_hub.store.tokens import PostgresTokenStore
 
         provider_key, key = _names(self.http_conn_id)
         database = task_database()
@@ -141,8 +140,6 @@ class ProviderHook(HttpHook):
                 database=database,
                 connection=connection,
                 lookup=lambda: served_connection(provider_key, key),
-                reject=lambda version: PostgresTokenStore(database).reject(connection.id, version),
-                heartbeat=lambda: None,
                 request_id=f"hook-{uuid.uuid4().hex[:12]}",
                 environ=os.environ,
             ) as http:

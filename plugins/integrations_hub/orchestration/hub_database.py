@@ -48,7 +48,7 @@ def served_connection(provider_key: str, connection_key: str) -> ServedConnectio
     from airflow.sdk.exceptions import AirflowNotFoundException
     from airflow.sdk.log import mask_secret
 
-    from integrations_hub.transport.log_guard import GUARD
+    from integrations_hub.transport.log_guard import GUARD, forms_of
 
     conn_id = f"hub_{provider_key}_{connection_key}"
     try:
@@ -60,8 +60,8 @@ def served_connection(provider_key: str, connection_key: str) -> ServedConnectio
     if not state:
         return _refused(provider_key, connection_key, f"{conn_id} was not answered by the Hub")
     if found.password:
-        GUARD.also(mask_secret)
         GUARD.hide(found.password)
+        mask_secret(list(forms_of(found.password)))
     return ServedConnection(
         state=state,
         provider_key=provider_key,

@@ -11,7 +11,7 @@ from integrations_hub.domain.listing import FilterProbe
 
 @dataclass(frozen=True)
 class ConnectionValues:
-    """What an admin sets on a connection; None = leave it, an empty `secret_ref` takes it away.
+    """What an admin sets on a connection; None = leave it, an empty `secret_ref` or a limit of 0 takes it away.
 
     `limits`: its own rate limits, e.g. {"requestsPerMinute": 60}. `headers`: values of the headers
     that the provider wants from the connection. `secret_ref`: airflow:<conn_id>.

@@ -208,7 +208,6 @@ class FlowState:
     actor: str
     cookie_hash: str
     spent: bool
-    expired: bool
 
 
 class OAuthFlowStore(Protocol):

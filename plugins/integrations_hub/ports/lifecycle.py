@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from integrations_hub.domain.connection import Connection
+from integrations_hub.errors import LeaseHeld
 from integrations_hub.ports.credentials import Sealed
 
 
@@ -22,6 +23,14 @@ class Holdings:
     quarantined: int
     runs: int
     working_run: int | None
+
+    def refuse_working(self, connection: Connection) -> None:
+        """Raises LeaseHeld while a run works."""
+        if self.working_run is not None:
+            raise LeaseHeld(
+                f"Run {self.working_run} of {connection.label} works now.",
+                hint="Disable the connection or cancel the run, then delete it.",
+            )
 
 
 class LifecycleStore(Protocol):

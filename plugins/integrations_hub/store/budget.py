@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from integrations_hub.catalog.metadata import RateLimits
+from integrations_hub.catalog.metadata import Provider, RateLimits
+from integrations_hub.domain.connection import Connection
 from integrations_hub.errors import Disconnected, HubError, SettingInvalid
 from integrations_hub.ports.outside import BudgetSlot
 from integrations_hub.store.database import Database
@@ -105,6 +107,20 @@ def effective_limits(declared: RateLimits, prefix: str, environ: Mapping[str, st
         global_requests_per_minute=_limit(
             f"{prefix}_GLOBAL_REQUESTS_PER_MINUTE", declared.global_requests_per_minute, environ
         ),
+    )
+
+
+def connection_limits(
+    provider: Provider, connection: Connection, environ: Mapping[str, str]
+) -> RateLimits:
+    """The connection's own limits above those of its provider. Raises SettingInvalid."""
+    limits = effective_limits(provider.rate_limits, provider.oauth.env_prefix, environ)
+    own = connection.limits
+    return replace(
+        limits,
+        requests_per_minute=own.get("requestsPerMinute") or limits.requests_per_minute,
+        burst=own.get("burst") or limits.burst,
+        max_concurrent=own.get("maxConcurrentPerConnection") or limits.max_concurrent,
     )
 
 

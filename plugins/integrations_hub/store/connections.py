@@ -7,6 +7,7 @@ from dataclasses import asdict, fields
 import psycopg
 from psycopg.types.json import Jsonb
 
+from integrations_hub.domain.audit import connection_target
 from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.listing import FilterProbe
 from integrations_hub.errors import ConflictingChange, NotFound
@@ -56,7 +57,7 @@ class PostgresConnectionStore:
                     tx,
                     actor=actor,
                     action="connection.created",
-                    target=f"connection:{provider_key}:{key}",
+                    target=connection_target(provider_key, key),
                     detail={"label": label, "environment": environment} | values.told(),
                     request_id=request_id,
                 )
@@ -90,7 +91,7 @@ class PostgresConnectionStore:
                 tx,
                 actor=actor,
                 action="connection.changed",
-                target=f"connection:{connection.provider_key}:{connection.key}",
+                target=connection_target(connection.provider_key, connection.key),
                 detail=values.told(),
                 request_id=request_id,
             )
@@ -110,7 +111,7 @@ class PostgresConnectionStore:
     def list(self, provider_key: str | None = None) -> list[Connection]:
         """By provider and key."""
         rows = self._database.rows(_q.list_all, {"provider_key": provider_key})
-        return [_connection(row, "") for row in rows]
+        return [connection_of(row) for row in rows]
 
     def save_probe(self, connection_id: int, object_key: str, probe: FilterProbe) -> None:
         """Remember what a probe of the server-side filter found."""
@@ -143,4 +144,9 @@ class PostgresConnectionStore:
 def _connection(row: Row | None, name: str) -> Connection:
     if row is None:
         raise NotFound(f"There is no connection {name}.", code="CONNECTION_UNKNOWN")
+    return connection_of(row)
+
+
+def connection_of(row: Row) -> Connection:
+    """A row with every column of integration_connection."""
     return Connection(**{column: row[column] for column in _COLUMNS})

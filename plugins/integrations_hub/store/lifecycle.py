@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
+from integrations_hub.domain.audit import connection_target
 from integrations_hub.domain.connection import Connection
-from integrations_hub.errors import LeaseHeld, NotFound, TooOften
+from integrations_hub.errors import NotFound, TooOften
 from integrations_hub.ports.credentials import Sealed
 from integrations_hub.ports.lifecycle import Holdings
 from integrations_hub.store.audit import record
+from integrations_hub.store.connections import connection_of
 from integrations_hub.store.database import Connection as Session
 from integrations_hub.store.database import Database, Row
 from integrations_hub.store.statements import load
+from integrations_hub.store.tokens import pair_of
 
 _q = load("lifecycle")
-_COLUMNS = tuple(field.name for field in fields(Connection))
 
 
 class PostgresLifecycleStore:
@@ -34,10 +36,10 @@ class PostgresLifecycleStore:
             current = _locked(tx, connection)
             row = tx.execute(_q.set_disabled, values).fetchone()
             if row is None:
-                return _connection(current)
+                return connection_of(current)
             action = "connection.disabled" if disabled else "connection.enabled"
             _audit(tx, connection, action, {}, actor, request_id)
-        return _connection(row)
+        return connection_of(row)
 
     def disconnect(
         self, connection: Connection, *, actor: str, request_id: str | None
@@ -48,14 +50,14 @@ class PostgresLifecycleStore:
         """
         with self._database.transaction() as tx:
             current = _locked(tx, connection)
-            pair = _pair(current)
+            pair = pair_of(current)
             tx.execute(_q.forget_flows, {"connection_id": connection.id})
             if pair is None and not current["is_active"]:
-                return _connection(current), None
+                return connection_of(current), None
             row = _forget(tx, connection)
             detail = {"company_id": current["company_id"]}
             _audit(tx, connection, "connection.disconnected", detail, actor, request_id)
-        return _connection(row), pair
+        return connection_of(row), pair
 
     def note_test(
         self, connection: Connection, *, per_minute: int, actor: str, request_id: str | None
@@ -102,13 +104,9 @@ class PostgresLifecycleStore:
         with self._database.transaction() as tx:
             tx.execute(_q.make_leases, names)
             tx.execute(_q.lock_leases, names)
-            pair = _pair(_locked(tx, connection))
+            pair = pair_of(_locked(tx, connection))
             held = _holdings(tx, connection)
-            if held.working_run is not None:
-                raise LeaseHeld(
-                    f"Run {held.working_run} of {connection.label} works now.",
-                    hint="Disable the connection or cancel the run, then delete it.",
-                )
+            held.refuse_working(connection)
             _forget(tx, connection)
             for statement in (
                 _q.take_leases,
@@ -145,23 +143,13 @@ def _holdings(tx: Session, connection: Connection) -> Holdings:
     return Holdings(**{**row, "enabled_dags": tuple(row["enabled_dags"])})
 
 
-def _pair(row: Row) -> Sealed | None:
-    if row["token_ciphertext"] is None:
-        return None
-    return Sealed(row["token_key_id"], bytes(row["token_ciphertext"]))
-
-
-def _connection(row: Row) -> Connection:
-    return Connection(**{column: row[column] for column in _COLUMNS})
-
-
 def _unknown(connection: Connection) -> NotFound:
     name = f"{connection.key!r} at {connection.provider_key}"
     return NotFound(f"There is no connection {name}.", code="CONNECTION_UNKNOWN")
 
 
 def _target(connection: Connection) -> str:
-    return f"connection:{connection.provider_key}:{connection.key}"
+    return connection_target(connection.provider_key, connection.key)
 
 
 def _audit(

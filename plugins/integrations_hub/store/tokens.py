@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import psycopg
-from psycopg.types.json import Jsonb
 
+from integrations_hub.domain.audit import connection_target
 from integrations_hub.domain.connection import Connection
 from integrations_hub.errors import ConflictingChange, NotFound
 from integrations_hub.ports.credentials import Failure, NewPair, RefreshClaim, Sealed
 from integrations_hub.store.audit import record
+from integrations_hub.store.connections import connection_of
 from integrations_hub.store.database import Connection as Session
 from integrations_hub.store.database import Database, Row
 from integrations_hub.store.statements import load
 
 _q = load("tokens")
-_COLUMNS = tuple(field.name for field in fields(Connection))
 
 
 class PostgresTokenStore:
@@ -36,10 +35,7 @@ class PostgresTokenStore:
         row = self._database.row(_q.read, {"connection_id": connection_id})
         if row is None:
             raise NotFound(f"There is no connection {connection_id}.")
-        sealed = None
-        if row["token_ciphertext"] is not None:
-            sealed = Sealed(row["token_key_id"], bytes(row["token_ciphertext"]))
-        return _connection(row), sealed, row["rejected_version"]
+        return connection_of(row), pair_of(row), row["rejected_version"]
 
     def claim(
         self, connection_id: int, claim: str, ttl_s: int, *, version: int, intent: str | None
@@ -112,7 +108,7 @@ class PostgresTokenStore:
                 hint="Use that connection, or disconnect it first.",
                 code="COMPANY_CONNECTED_ALREADY",
             ) from error
-        return _connection(row)
+        return connection_of(row)
 
     def fail(self, claim: RefreshClaim, failure: Failure) -> None:
         """No effect when the claim was overtaken. What needs a person is audited."""
@@ -128,7 +124,7 @@ class PostgresTokenStore:
                     tx,
                     actor="hub",
                     action="connection.grant_rejected",
-                    target=f"connection:{row['provider_key']}:{row['key']}",
+                    target=connection_target(row["provider_key"], row["key"]),
                     detail={"code": failure.code, "disabled": row["is_disabled"]},
                     request_id=None,
                 )
@@ -146,7 +142,7 @@ class PostgresTokenStore:
             if row is not None:
                 record(
                     tx, actor="hub", action="connection.secret_misplaced",
-                    target=f"connection:{row['provider_key']}:{row['key']}", detail={"code": code}, request_id=None,
+                    target=connection_target(row["provider_key"], row["key"]), detail={"code": code}, request_id=None,
                 )  # fmt: skip
 
     def give_back(self, claim: RefreshClaim) -> None:
@@ -177,7 +173,7 @@ class PostgresInstanceLock:
                 tx,
                 actor=actor,
                 action="connection.adopted",
-                target=f"connection:{row['provider_key']}:{row['key']}",
+                target=connection_target(row["provider_key"], row["key"]),
                 detail={"held_by": row["held_by"], "adopted_by": instance_id},
                 request_id=request_id,
             )
@@ -205,7 +201,14 @@ def _connect(tx: Session, values: dict[str, Any]) -> Row:
     tx.execute(_q.save_secret, values)
     if changed:
         tx.execute(_q.forget_marks, values)
-    tx.execute(_q.audit, values | _entry(row, before["company_id"] if changed else None))
+    record(
+        tx,
+        actor=values["actor"],
+        action="connection.connected",
+        target=connection_target(row["provider_key"], row["key"]),
+        detail=_told(row, before["company_id"] if changed else None),
+        request_id=values["request_id"],
+    )
     return row
 
 
@@ -224,24 +227,21 @@ def _of(claim: RefreshClaim) -> dict[str, object]:
     }
 
 
-def _entry(row: Row, former_company: str | None) -> dict[str, object]:
-    """Audit: who connected what to which company, by which flow and token version."""
+def _told(row: Row, former_company: str | None) -> dict[str, object]:
+    """Audit: to which company it is connected, by which flow and token version."""
     change = {"former_company_id": former_company} if former_company else {}
     return {
-        "action": "connection.connected",
-        "target": f"connection:{row['provider_key']}:{row['key']}",
-        "detail": Jsonb(
-            {
-                "company_id": row["company_id"],
-                "api_base_url": row["api_base_url"],
-                "token_version": row["token_version"],
-                "flow": row["flow"],
-                "missing_scopes": row["missing_scopes"],
-                **change,
-            }
-        ),
+        "company_id": row["company_id"],
+        "api_base_url": row["api_base_url"],
+        "token_version": row["token_version"],
+        "flow": row["flow"],
+        "missing_scopes": row["missing_scopes"],
+        **change,
     }
 
 
-def _connection(row: Row) -> Connection:
-    return Connection(**{name: row[name] for name in _COLUMNS})
+def pair_of(row: Row) -> Sealed | None:
+    """The sealed token pair of a row read with it; None without one."""
+    if row["token_ciphertext"] is None:
+        return None
+    return Sealed(row["token_key_id"], bytes(row["token_ciphertext"]))

@@ -19,7 +19,7 @@ from integrations_hub.errors import (
 )
 from integrations_hub.ports.outside import Budget, Clock, HttpResponse
 from integrations_hub.transport.attempts import Attempts
-from integrations_hub.transport.hosts import HostGuard
+from integrations_hub.transport.hosts import host_guard
 from integrations_hub.transport.log_guard import GUARD
 from integrations_hub.transport.pulse import Pulse
 from integrations_hub.transport.session import new_session
@@ -60,8 +60,7 @@ class ProviderHttp:
         self._beat = heartbeat
         self._request_id = request_id
         self._environ = environ
-        allowed = environ.get(f"{provider.oauth.env_prefix}_ALLOWED_HOSTS", "")
-        self._hosts = HostGuard(provider.oauth.allowed_hosts, allowed)
+        self._hosts = host_guard(provider, environ)
         self._required = required_headers(provider, environ, own_headers or {})
         self._verdict = Verdict(provider)
         self._served: ServedConnection | None = None

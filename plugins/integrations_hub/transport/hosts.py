@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import SplitResult, urlsplit
 
+from integrations_hub.catalog.metadata import Provider
 from integrations_hub.errors import HostNotAllowed, SettingInvalid
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -32,6 +33,12 @@ class HostGuard:
         if not any(_fits(entry, host, parts.port) for entry in self._allowed):
             raise HostNotAllowed(f"The host {_shown(host, parts.port)} is not an allowed one.")
         return url.rstrip("/")
+
+
+def host_guard(provider: Provider, environ: Mapping[str, str]) -> HostGuard:
+    """The provider's guard; <PREFIX>_ALLOWED_HOSTS replaces the pinned list."""
+    override = environ.get(f"{provider.oauth.env_prefix}_ALLOWED_HOSTS", "")
+    return HostGuard(provider.oauth.allowed_hosts, override)
 
 
 def check_base_url(url: str, *, setting: str) -> str:

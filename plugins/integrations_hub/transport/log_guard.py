@@ -34,15 +34,13 @@ class LogGuard(logging.Filter):
     """Redacts message, arguments and traceback of every record that passes; drops none.
 
     What comes from outside as an argument stays on its line: control characters are escaped. `hide` adds a
-    value (a token in use) that is masked wherever it occurs, also encoded; `also` a listener that is told
-    every hidden form (Airflow's own masker).
+    value (a token in use) that is masked wherever it occurs, also encoded.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._hidden: dict[str, set[str]] = {}
         self._forms: tuple[str, ...] = ()  # lower case, the longest first
-        self._listeners: list[Callable[[str], None]] = []
         self._lock = threading.Lock()
 
     def hide(self, secret: str) -> None:
@@ -55,18 +53,6 @@ class LogGuard(logging.Filter):
             self._hidden = dict(kept)
             every = {form.lower() for _, some in kept for form in some}
             self._forms = tuple(sorted(every, key=len, reverse=True))
-        for listener in self._listeners:
-            for form in forms:
-                listener(form)
-
-    def also(self, listener: Callable[[str], None]) -> None:
-        """Tell `listener` every form of every secret that is or will be hidden; once per listener."""
-        if listener in self._listeners:
-            return
-        self._listeners.append(listener)
-        for forms in self._hidden.values():
-            for form in forms:
-                listener(form)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record in place."""
@@ -155,13 +141,16 @@ def install() -> None:
 
 
 class _GuardedRecords:
-    """A record factory: nothing that a record is handed to later sees it unguarded."""
+    """A record factory: nothing that a record is handed to later sees it unguarded.
+
+    makeLogRecord asks for one without a name and fills it from a record that passed already.
+    """
 
     def __init__(self, made: Callable[..., logging.LogRecord]) -> None:
         self._made = made
 
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
         record = self._made(*args, **kwargs)
-        if record.name.startswith(_GUARDED):
+        if (record.name or "").startswith(_GUARDED):
             GUARD.filter(record)
         return record

@@ -10,7 +10,7 @@ import secrets
 from typing import Any
 from urllib.parse import urlencode
 
-from integrations_hub.domain.connection import CLIENT_REJECTED, TokenGrant
+from integrations_hub.domain.connection import CLIENT_REJECTED, REQUEST_REFUSED, TokenGrant
 from integrations_hub.errors import (
     GrantRejected,
     HubError,
@@ -25,7 +25,6 @@ _DEFAULT_LIFE_S = 55 * 60
 _SHORTEST_LIFE_S = 60
 _LONGEST_LIFE_S = 366 * 24 * 3600
 _MAYBE_DONE = (200, 500, 502, 504)
-REQUEST_REFUSED = "TOKEN_REQUEST_REFUSED"
 _REJECTIONS = {
     "invalid_grant": "Open the Hub and reconnect: the sign-in expired, was revoked or was already used.",
     "invalid_client": "Correct the app's client id and client secret first, then reconnect; reconnecting alone does not help.",

@@ -11,7 +11,7 @@ from integrations_hub.domain.connection import TokenGrant
 from integrations_hub.errors import HostNotAllowed, ProviderContractError
 from integrations_hub.ports.outside import FormPoster, HttpResponse
 from integrations_hub.transport import oauth
-from integrations_hub.transport.hosts import HostGuard, check_base_url
+from integrations_hub.transport.hosts import check_base_url, host_guard
 from integrations_hub.transport.log_guard import GUARD
 
 _log = logging.getLogger(__name__)
@@ -44,9 +44,7 @@ class StandardAuth:
         self._base = check_base_url(own_base or facts.auth_base_url, setting=setting)
         scopes = environ.get(f"{facts.env_prefix}_SCOPES", "").replace(",", " ").split()
         self._scope = " ".join(scopes or facts.scopes)
-        self._hosts = HostGuard(
-            facts.allowed_hosts, environ.get(f"{facts.env_prefix}_ALLOWED_HOSTS", "")
-        )
+        self._hosts = host_guard(provider, environ)
         self._issuer = self._base if own_base else facts.issuer or self._base
 
     @property

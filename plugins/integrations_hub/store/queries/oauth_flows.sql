@@ -23,7 +23,7 @@ RETURNING f.connection_id, mine.verifier_key_id, mine.verifier_ciphertext, f.red
 
 -- name: explain
 -- Why a flow was not consumed.
-SELECT connection_id, actor, cookie_hash, consumed_at IS NOT NULL AS spent, expires_at <= clock_timestamp() AS expired
+SELECT connection_id, actor, cookie_hash, consumed_at IS NOT NULL AS spent
   FROM hub.oauth_flow WHERE nonce_hash = %(nonce_hash)s;
 
 -- name: strangers

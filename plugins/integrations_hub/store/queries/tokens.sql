@@ -77,11 +77,6 @@ ON CONFLICT (connection_id, purpose) DO UPDATE
    SET key_id = excluded.key_id, ciphertext = excluded.ciphertext, version = hub.encrypted_secret.version + 1,
        updated_at = clock_timestamp();
 
--- name: audit
--- The entry of a consent, in the transaction of the consent.
-INSERT INTO hub.audit_log (actor, action, target, detail, request_id)
-VALUES (%(actor)s, %(action)s, %(target)s, %(detail)s, %(request_id)s);
-
 -- name: fail_for_good
 -- The identity server refused grant or app: a person must act. The intent stays open: should the lost answer still come, it heals.
 UPDATE hub.integration_connection c

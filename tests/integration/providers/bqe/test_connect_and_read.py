@@ -7,10 +7,11 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from integrations_hub import admin_wiring, wiring
-from integrations_hub.access import Broker, seal_pair
+from integrations_hub.access import Broker
 from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.listing import ListQuery
 from integrations_hub.errors import AuthorizationNeeded, PermissionMissing, RequestRejected
+from integrations_hub.refresh import seal_pair
 from integrations_hub.store.database import Database
 from integrations_hub.store.tokens import PostgresTokenStore
 from integrations_hub.transport.client import ProviderHttp
