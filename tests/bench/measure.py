@@ -95,7 +95,7 @@ def run(
         postgres_cpu_s=server.cpu_s() - cpu,
         wal_mb=(server.wal() - wal) / 2**20,
         rows_written=_rows_written(database_url) - written,
-        rss_mb=usage.ru_maxrss // 1024,
+        rss_mb=int(said["max_rss_mb"]),
         said=said,
     )
 

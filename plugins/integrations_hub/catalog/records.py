@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import repeat
+from operator import attrgetter
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from integrations_hub.catalog.metadata import ObjectMeta
-from integrations_hub.domain.stamps import parse_stamp
+from integrations_hub.domain.stamps import parse_stamp, parse_stamps
 from integrations_hub.errors import PageUnreadable, RecordRejected
 
 MAX_ID_LENGTH = 200
@@ -36,6 +39,10 @@ class Envelope(NamedTuple):
     parent_id: str | None
     updated_at: datetime | None
     problem: str | None = None
+
+
+_made = partial(tuple.__new__, Envelope)  # without the keyword handling of a call
+_IDENT, _PARENT, _STAMP = attrgetter("ident"), attrgetter("parent"), attrgetter("stamp")
 
 
 def envelope_decoder(obj: ObjectMeta) -> Callable[[bytes], list[Envelope]]:
@@ -98,7 +105,10 @@ class _Reader:
         self._read_page = msgspec.json.Decoder(list[usual]).decode  # type: ignore[valid-type]
         self._keys = keys
         self._nested = obj.hierarchy is not None
-        self._top_level = frozenset(obj.hierarchy.empty_parents if obj.hierarchy else ()) | {""}
+        self._top_level = frozenset(obj.hierarchy.empty_parents if obj.hierarchy else ()) | {
+            "",
+            None,
+        }
 
     def usual_page(self, body: bytes) -> list[Envelope] | None:
         """The page at once when every record is as documented; None when one is not."""
@@ -107,19 +117,17 @@ class _Reader:
             heads: list[Any] = self._read_page(body)
         except _UNREADABLE:
             return None
-        found, top_level, nested = [], self._top_level, self._nested
-        for head in heads:
-            ident, parent, stamp = head.ident, head.parent if nested else None, head.stamp
-            if ident is None or not _usable(ident):
-                return None
-            if parent is not None and parent in top_level:
-                parent = None
-            elif parent is not None and not _usable(parent):
-                return None
-            if stamp is not None and (stamp := parse_stamp(stamp)) is None:
-                return None
-            found.append(Envelope(ident, parent, stamp))
-        return found
+        idents, stamps = list(map(_IDENT, heads)), list(map(_STAMP, heads))
+        parents: list[str | None] = [None] * len(heads)
+        if self._nested:
+            top_level = self._top_level
+            parents = [None if one in top_level else one for one in map(_PARENT, heads)]
+        read = parse_stamps(stamps)
+        if not _all_usable(idents) or not _all_usable([one for one in parents if one is not None]):
+            return None
+        if read.count(None) > stamps.count(None):
+            return None
+        return list(map(_made, zip(idents, parents, read, repeat(None))))
 
     def envelope(self, raw: Any) -> Envelope:
         try:
@@ -155,6 +163,18 @@ class _Reader:
 
 def _usable(text: str) -> bool:
     return 0 < len(text) <= MAX_ID_LENGTH and "\0" not in text and not text.isspace()
+
+
+def _all_usable(texts: Sequence[str | None]) -> bool:
+    """_usable of every one, none of them None."""
+    if not all(texts):
+        return False
+    there = cast("Sequence[str]", texts)
+    return (
+        max(map(len, there), default=0) <= MAX_ID_LENGTH
+        and "\0" not in "".join(there)
+        and not any(map(str.isspace, there))
+    )
 
 
 def _identifier(value: Any, name: str) -> tuple[str | None, str | None]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
+from typing import cast
 
 _STAMP = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):?(\d\d))?",
     re.ASCII,
 )
+# what datetime.fromisoformat reads alike in every Python
+_USUAL = re.compile(r"\d{4}-[01]\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3}(?:\d{3})?)?", re.ASCII).fullmatch
 
 
 def parse_stamp(text: str) -> datetime | None:
@@ -24,6 +29,14 @@ def parse_stamp(text: str) -> datetime | None:
             return None
     match = _STAMP.fullmatch(text)
     return _of(match) if match else None
+
+
+def parse_stamps(texts: Sequence[str | None]) -> list[datetime | None]:
+    """parse_stamp of each, None of None; texts of the usual forms are read all at once."""
+    if None not in texts and all(map(_USUAL, cast("Sequence[str]", texts))):
+        with suppress(ValueError):
+            return list(map(datetime.fromisoformat, cast("Sequence[str]", texts)))
+    return [None if text is None else parse_stamp(text) for text in texts]
 
 
 def parse_instant(text: str) -> datetime | None:

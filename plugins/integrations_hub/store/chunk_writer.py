@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +11,14 @@ import psycopg
 from integrations_hub.store.database import Connection
 
 _TOUCHING = ("update", "link", "inactivate", "revive", "out_of_scope", "remove", "unlink")
-_WRITES = ("drop_dead_links", "create_chunk", "link_chunk", "update_chunk", "remove_chunk")
+# in this order; each only where the range holds one of its actions
+_WRITES = {
+    "drop_dead_links": ("link",),
+    "create_chunk": ("create",),
+    "link_chunk": ("link",),
+    "update_chunk": (*_TOUCHING, "skip"),
+    "remove_chunk": ("remove", "unlink"),
+}
 # what one row can be to blame for: a constraint, a value, an index entry that is too long
 _REFUSALS = (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
 
@@ -34,7 +41,7 @@ class ChunkWriter:
             self._run(self._queries.mark_drifted, first_seq, last_seq)
         elif touched:
             self._lock(first_seq, last_seq, touched)
-        self._write(first_seq, last_seq)
+        self._write(first_seq, last_seq, planned.keys())
         return self._counts(first_seq, last_seq)
 
     def _lock(self, first_seq: int, last_seq: int, touched: int) -> None:
@@ -50,19 +57,20 @@ class ChunkWriter:
         rows = self._run(self._queries.chunk_counts, first_seq, last_seq).fetchall()
         return {row["action"]: int(row["n"]) for row in rows}
 
-    def _write(self, first_seq: int, last_seq: int) -> None:
+    def _write(self, first_seq: int, last_seq: int, actions: Set[str]) -> None:
         """In a savepoint; what is refused is halved until the row to blame is alone."""
         try:
             with self._tx.transaction():
-                for statement in _WRITES:
-                    self._run(getattr(self._queries, statement), first_seq, last_seq)
+                for statement, serves in _WRITES.items():
+                    if not actions.isdisjoint(serves):
+                        self._run(getattr(self._queries, statement), first_seq, last_seq)
         except _REFUSALS as error:
             if first_seq == last_seq:
                 self._run(self._queries.refuse_change, first_seq, last_seq, reason=_reason(error))
                 return
             middle = (first_seq + last_seq) // 2
-            self._write(first_seq, middle)
-            self._write(middle + 1, last_seq)
+            self._write(first_seq, middle, actions)
+            self._write(middle + 1, last_seq, actions)
 
     def _run(self, sql: str, first_seq: int, last_seq: int, **more: Any) -> psycopg.Cursor[Any]:
         seqs = {"first_seq": first_seq, "last_seq": last_seq}

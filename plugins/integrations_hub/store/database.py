@@ -17,7 +17,9 @@ _SESSION = (
     "SET search_path = hub, public; SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '15s'; "
     "SET lock_timeout = '10s'; SET statement_timeout = '60s'; "
     # tables grow from empty within one session: a plan kept from the start would be quadratic
-    "SET plan_cache_mode = force_custom_plan"
+    "SET plan_cache_mode = force_custom_plan; "
+    # compiling the one large statement of a run takes longer than running it
+    "SET jit = off"
 )
 _KEEPALIVE = {
     "keepalives_idle": 15,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from typing import Any
 
 from integrations_hub.domain.listing import ListQuery
@@ -33,10 +35,12 @@ class Reading:
 
     def staged(self, body: bytes) -> list[StagedRecord]:
         """Decode one page."""
-        return [
-            StagedRecord(n, external_id, parent_id, updated_at, _flag(parent_id, problem))
-            for n, (external_id, parent_id, updated_at, problem) in enumerate(self.decode(body))
-        ]
+        found = self.decode(body)
+        if not found:
+            return []
+        idents, parents, stamps, problems = zip(*found, strict=True)
+        flags = map(_flag, parents, problems)
+        return list(map(_made, zip(count(), idents, parents, stamps, flags, strict=False)))
 
     def save(self, page_no: int, body: bytes, records: list[StagedRecord]) -> None:
         """One page, one transaction: fence, body, staged records, page ledger, progress.
@@ -71,6 +75,9 @@ class Reading:
     def sent(self) -> int:
         """Requests of this run so far, those of earlier tries included."""
         return int(self.listing.get("requests_before", 0)) + self.http.requests
+
+
+_made = partial(tuple.__new__, StagedRecord)  # without the keyword handling of a call
 
 
 def digest_of(pages: list[tuple[int, int, str]]) -> str:

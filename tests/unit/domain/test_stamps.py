@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations_hub.domain.stamps import floor_to, format_stamp, parse_stamp
+from integrations_hub.domain.stamps import floor_to, format_stamp, parse_stamp, parse_stamps
 
 FORMAT = "%Y-%m-%dT%H:%M:%S"
 
@@ -68,6 +68,22 @@ def test_what_is_no_stamp_is_none(text: str) -> None:
 @given(st.datetimes())
 def test_what_datetime_writes_is_read_back(stamp: datetime) -> None:
     assert parse_stamp(stamp.isoformat()) == stamp
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.none(),
+            st.datetimes().map(datetime.isoformat),
+            st.datetimes().map(lambda at: at.isoformat(timespec="milliseconds")),
+            st.sampled_from(
+                ["2026-13-02T16:06:58", "2026-02-29T16:06:58", "2026-09-02T16:06:58Z", ""]
+            ),
+        )
+    )
+)
+def test_a_page_of_stamps_reads_as_each_alone(texts: list[str | None]) -> None:
+    assert parse_stamps(texts) == [None if one is None else parse_stamp(one) for one in texts]
 
 
 @given(

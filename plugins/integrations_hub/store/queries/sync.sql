@@ -130,9 +130,10 @@ SELECT external_id, updated_at FROM hub.sync_record WHERE run_id = %(run_id)s AN
 
 -- name: staged_summary
 -- Records, distinct records (one without an id counts as one), greatest stamp up to a limit.
-SELECT count(*) AS records, count(DISTINCT external_id) + count(*) FILTER (WHERE external_id IS NULL) AS distinct_ids,
-       max(updated_at) FILTER (WHERE updated_at <= %(stamp_limit)s) AS newest
-  FROM hub.sync_record WHERE run_id = %(run_id)s;
+SELECT coalesce(sum(k.n), 0)::integer AS records, count(k.external_id) + coalesce(sum(k.n) FILTER (WHERE k.external_id IS NULL), 0)::integer AS distinct_ids,
+       max(k.newest) AS newest
+  FROM (SELECT external_id, count(*) AS n, max(updated_at) FILTER (WHERE updated_at <= %(stamp_limit)s) AS newest
+          FROM hub.sync_record WHERE run_id = %(run_id)s GROUP BY external_id) AS k;
 
 -- name: next_body
 -- The next page with staged records, as it came.

@@ -21,7 +21,7 @@ BEGIN
 END $$;
 ALTER TABLE hub.integration_external_link
     ADD CONSTRAINT integration_external_link_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES hub.integration_connection;
-ALTER TABLE hub.integration_external_link DROP COLUMN base, DROP COLUMN remote_deleted_at;
+ALTER TABLE hub.integration_external_link DROP COLUMN base, DROP COLUMN remote_deleted_at, RESET (fillfactor);
 COMMENT ON COLUMN hub.integration_external_link.idempotency_key IS NULL;
 ALTER TABLE hub.integration_run DROP COLUMN linked, DROP COLUMN inactivated, DROP COLUMN revived, DROP COLUMN out_of_scope, DROP COLUMN drifted;
 ALTER TABLE hub.sync_chunk DROP COLUMN linked, DROP COLUMN inactivated, DROP COLUMN revived, DROP COLUMN out_of_scope, DROP COLUMN refused;
