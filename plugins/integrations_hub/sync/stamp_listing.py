@@ -19,9 +19,8 @@ class StampListing:
     """Ascending by stamp: rows that change while we read move to the end and are read there.
 
     Page numbers count requests, not places in the provider's list; `from` is the stamp asked from
-    and `page` the provider's page, above 1 only while one whole page carries one stamp. The list ends
-    when as many records came as were counted (what came after the count is later, and the next run's), or
-    with a short page without news: any other short page may be a cut or a capped one.
+    and `page` the provider's page, above 1 only while one whole page carries one stamp. A short page
+    ends the list only when as many records came as were counted: it may be a cut or a capped one.
     """
 
     def __init__(self, reading: Reading) -> None:
@@ -77,10 +76,9 @@ class StampListing:
         self._listing.update({"from": self._from.isoformat(), "page": self._page})
 
     def _ends(self, records: list[StagedRecord], any_fresh: bool) -> bool:
-        counted = self._listing["count_before"]
-        if counted and self._listing["rows"] >= counted:
-            return True
-        return len(records) < self._reading.page_size and not any_fresh
+        if len(records) >= self._reading.page_size:
+            return False
+        return not any_fresh or self._listing["rows"] >= self._listing["count_before"]
 
     def _count_again(self) -> None:
         """Fewer than counted: some were deleted meanwhile, or the provider keeps some back."""

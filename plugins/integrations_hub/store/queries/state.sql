@@ -39,9 +39,10 @@ ON CONFLICT (connection_id, object_key) DO UPDATE
 -- name: note_proof
 -- When a full run or a sweep last looked at everything, and when the verdict was complete.
 UPDATE hub.integration_state
-   SET last_sweep_at = CASE WHEN %(swept)s THEN clock_timestamp() ELSE last_sweep_at END,
-       proven_at = CASE WHEN %(complete)s THEN clock_timestamp() ELSE proven_at END,
+   SET last_sweep_at = CASE WHEN %(swept)s THEN at ELSE last_sweep_at END,
+       proven_at = CASE WHEN %(complete)s THEN at ELSE proven_at END,
        proven_by = CASE WHEN %(complete)s THEN %(run_id)s ELSE proven_by END
+  FROM (SELECT clock_timestamp() AS at) AS now
  WHERE connection_id = %(connection_id)s AND object_key = %(object_key)s;
 
 -- name: get
