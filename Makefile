@@ -53,7 +53,7 @@ env: $(READY) ## Write .env for docker compose, secrets generated
 
 test: check ## Everything CI runs but the long counts
 	$(BIN)/pytest -n 2 -m "not deep and not real_airflow" $(ARGS)
-	$(BIN)/pytest -m "real_airflow and not deep" $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "real_airflow and not deep" $(ARGS)
 
 test-unit: $(READY) ## The unit tests alone (seconds)
 	$(BIN)/pytest tests/unit $(ARGS)
