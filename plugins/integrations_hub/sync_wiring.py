@@ -16,6 +16,7 @@ from integrations_hub.domain.run import Run, RunRequest
 from integrations_hub.ports.outside import Clock, HttpClient
 from integrations_hub.ports.provider import ObjectClient
 from integrations_hub.ports.sync import ConnectionLookup
+from integrations_hub.store.budget import connection_limits
 from integrations_hub.store.connections import PostgresConnectionStore
 from integrations_hub.store.database import Database
 from integrations_hub.store.plans import PostgresPlanStore
@@ -111,6 +112,10 @@ def stages(
     def client_for(obj: ObjectMeta, provider_key: str, http: HttpClient) -> ObjectClient:
         return object_client(catalog.get_provider(provider_key), obj, http)
 
+    def pages_ahead(connection: Connection) -> int:
+        provider = catalog.get_provider(connection.provider_key)
+        return connection_limits(provider, connection, environ).max_concurrent
+
     made = Stages(
         Plan(
             store=store,
@@ -132,6 +137,7 @@ def stages(
             registry=catalog,
             http_for=http_for,
             client_for=client_for,
+            pages_ahead=pages_ahead,
             clock=clock,
             page_size=page_size,
         ),

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -24,7 +25,6 @@ import psycopg
 
 from integrations_hub.cli.embedded_postgres import EmbeddedPostgres
 from integrations_hub.domain.stamps import parse_stamp
-from integrations_hub.store.migrate import upgrade
 from tests.bench.measure import Cost, Server, run
 from tests.kit.sandbox import SandboxProcess
 
@@ -57,10 +57,10 @@ class Cell:
 
 def tools(bench_python: str, api: str, url_of: Callable[[str], str]) -> list[Tool]:
     """The floor first: ratios are to it."""
-    hub = [
-        str(Path(sys.executable).with_name("hub")), "bench", "sync", "--json", "--api-url", api, "--token", TOKEN,
-        "--database-url", url_of("hub"),
-    ]  # fmt: skip
+    bench = [str(Path(sys.executable).with_name("hub")), "bench"]
+    place = ["--api-url", api, "--database-url", url_of("hub")]
+    made = subprocess.run([*bench, "prepare", *place], check=True, capture_output=True, text=True)
+    hub = [*bench, "sync", "--json", *place, "--token", TOKEN, "--rule-id", made.stdout.strip()]
     return [
         Tool(
             "floor",
@@ -167,7 +167,6 @@ def measure(latency_ms: int) -> dict[tuple[str, str], Cell]:
 
             for name in ("floor", "hub", "dlt"):
                 server.create_database(f"bench_{name}_{number}")
-            upgrade(url_of("hub"))
             made = [
                 tool
                 for tool in tools(ARGS.bench_python, sandbox.api, url_of)

@@ -54,10 +54,14 @@ def lease(db: Database, run: int, left: int) -> None:
 
 def staged(db: Database, run: int) -> None:
     db.execute("INSERT INTO hub.sync_page VALUES (%(r)s, 1, 1, 0, 'd', 1, now())", {"r": run})
+    body(db, run, 1)
+
+
+def body(db: Database, run: int, page: int) -> None:
     db.execute(
-        "INSERT INTO hub.sync_record VALUES (%(r)s, 1, 1, 'x', NULL, NULL, NULL)", {"r": run}
+        "INSERT INTO hub.sync_body VALUES (%(r)s, %(p)s, '[]', '{0}', '{x}', '{NULL}', '{NULL}')",
+        {"r": run, "p": page},
     )
-    db.execute("INSERT INTO hub.sync_body VALUES (%(r)s, 1, '[]')", {"r": run})
 
 
 def states(db: Database) -> dict[str, str]:
@@ -97,8 +101,7 @@ def test_staging_of_ended_runs_goes_and_of_open_ones_stays(database: Database) -
     for run in (lives, ended, long_ago):
         staged(database, run)
     purged = HousekeepingStore(database).purge()
-    assert (purged["staged_records"], purged["staged_pages"]) == (2, 1)
-    assert [r["run_id"] for r in database.rows("SELECT run_id FROM hub.sync_record")] == [lives]
+    assert (purged["page_bodies"], purged["staged_pages"]) == (2, 1)
     assert [r["run_id"] for r in database.rows("SELECT run_id FROM hub.sync_body")] == [lives]
     pages = {r["run_id"] for r in database.rows("SELECT run_id FROM hub.sync_page")}
     assert pages == {lives, ended}
@@ -107,12 +110,9 @@ def test_staging_of_ended_runs_goes_and_of_open_ones_stays(database: Database) -
 def test_a_purge_of_more_than_one_batch_takes_all(database: Database) -> None:
     run = run_row(database, "ended", state="failed", ended=1)
     staged(database, run)
-    for _ in range(4):
-        database.execute(
-            "INSERT INTO hub.sync_record VALUES (%(r)s, 1, 1, 'x', NULL, NULL, NULL)",
-            {"r": run},
-        )
-    assert HousekeepingStore(database, batch=2).purge()["staged_records"] == 5
+    for page in range(2, 6):
+        body(database, run, page)
+    assert HousekeepingStore(database, batch=2).purge()["page_bodies"] == 5
 
 
 def test_leftovers_of_sign_ins_and_dead_requests_go(database: Database) -> None:

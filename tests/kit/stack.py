@@ -129,7 +129,7 @@ class RunningHub:
         """Forget what was synced, as if the rule had never run; the connection stays."""
         self.database.execute(
             "TRUNCATE hub.projects, hub.integration_external_link, hub.integration_state, hub.quarantine, "
-            "hub.integration_run, hub.sync_change, hub.sync_chunk, hub.sync_record, hub.sync_body, hub.sync_page, "
+            "hub.integration_run, hub.sync_change, hub.sync_chunk, hub.sync_body, hub.sync_page, "
             "hub.integration_lease CASCADE"
         )
         self.database.execute("UPDATE hub.integration_connection SET filter_probes = '{}'")

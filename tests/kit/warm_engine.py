@@ -13,7 +13,7 @@ _EMPTY = "".join(
     f"DELETE FROM hub.{table};"
     for table in (
         "integration_external_link", "projects", "integration_state", "quarantine", "sync_absent", "sync_chunk",
-        "sync_change", "sync_record", "sync_body", "sync_page", "resync_covered", "resync_request",
+        "sync_change", "sync_body", "sync_page", "resync_covered", "resync_request",
         "integration_lease", "integration_run",
     )
 ) + "UPDATE hub.integration_connection SET filter_probes = '{}'"  # fmt: skip

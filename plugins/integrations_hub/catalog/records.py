@@ -1,4 +1,4 @@
-"""Decoders built from metadata: a page of the provider's answer to envelopes, one element to a dict.
+"""Decoders built from metadata: a page of the provider's answer to what staging knows of it, one element to a dict.
 
 Staging reads only what every record needs (id, parent, stamp); the page itself is kept as it came.
 """
@@ -10,14 +10,13 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
-from itertools import repeat
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from integrations_hub.catalog.metadata import ObjectMeta
+from integrations_hub.domain.staged_page import StagedPage
 from integrations_hub.domain.stamps import parse_stamp, parse_stamps
 from integrations_hub.errors import PageUnreadable, RecordRejected
 
@@ -29,33 +28,28 @@ _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 
 
 class Envelope(NamedTuple):
-    """What staging knows of one record. `problem` says why it cannot be used; a tuple, for speed.
-
-    `parent_id` is None for a top-level record, whatever value the provider uses for "no parent".
-    `updated_at` is naive UTC, None also when the provider sent none.
-    """
+    """One record's entries of a StagedPage."""
 
     external_id: str | None
     parent_id: str | None
-    updated_at: datetime | None
+    stamp: datetime | None
     problem: str | None = None
 
 
-_made = partial(tuple.__new__, Envelope)  # without the keyword handling of a call
 _IDENT, _PARENT, _STAMP = attrgetter("ident"), attrgetter("parent"), attrgetter("stamp")
 
 
-def envelope_decoder(obj: ObjectMeta) -> Callable[[bytes], list[Envelope]]:
-    """A function page body (bytes of a JSON array) -> envelopes, one per element, in order.
+def page_decoder(obj: ObjectMeta) -> Callable[[bytes], StagedPage]:
+    """A function page body (bytes of a JSON array) -> its records, one per element, in order.
 
-    A record that cannot be used never hides the others: it comes back with its `problem`. The function
+    A record that cannot be used never hides the others: it comes back with its problem. The function
     raises PageUnreadable when the body as a whole is no JSON array.
     """
     reader = _Reader(obj)
 
-    def decode(body: bytes) -> list[Envelope]:
+    def decode(body: bytes) -> StagedPage:
         usual = reader.usual_page(body)
-        return [reader.envelope(raw) for raw in elements(body)] if usual is None else usual
+        return reader.any_page(body) if usual is None else usual
 
     return decode
 
@@ -91,7 +85,7 @@ def payload_decoder(obj: ObjectMeta) -> Callable[[Any], dict[str, Any]]:
 
 
 class _Reader:
-    """Reads the envelope of one record."""
+    """Reads what every record needs: id, parent, stamp."""
 
     def __init__(self, obj: ObjectMeta) -> None:
         keys = {"ident": obj.identity_field, "stamp": obj.cursor_field}
@@ -110,7 +104,7 @@ class _Reader:
             None,
         }
 
-    def usual_page(self, body: bytes) -> list[Envelope] | None:
+    def usual_page(self, body: bytes) -> StagedPage | None:
         """The page at once when every record is as documented; None when one is not."""
         try:
             str(body, "utf-8")
@@ -127,7 +121,13 @@ class _Reader:
             return None
         if read.count(None) > stamps.count(None):
             return None
-        return list(map(_made, zip(idents, parents, read, repeat(None))))
+        return StagedPage(range(len(heads)), idents, parents, read)
+
+    def any_page(self, body: bytes) -> StagedPage:
+        """The page record by record."""
+        found = list(map(self.envelope, elements(body)))
+        columns = zip(*found, strict=True) if found else ((), (), (), ())
+        return StagedPage(range(len(found)), *columns)
 
     def envelope(self, raw: Any) -> Envelope:
         try:

@@ -35,17 +35,41 @@ def bench() -> None:
     """Measure the sync engine."""
 
 
+_DatabaseUrl = Annotated[str, typer.Option(help="An empty or earlier used Hub database.")]
+_ApiUrl = Annotated[str, typer.Option(help="Base URL of the API, e.g. http://127.0.0.1:8000/api")]
+_ProviderKey = Annotated[str, typer.Option(help="Provider key; default: the first one.")]
+
+
+@app.command()
+def prepare(
+    api_url: _ApiUrl,
+    database_url: _DatabaseUrl,
+    pages_ahead: Annotated[int, typer.Option(help="Pages in flight in a full listing.")] = 4,
+    provider: _ProviderKey = "",
+) -> None:
+    """Make the tables, a connection and a rule, none of which a sync makes; print the rule's id."""
+    from integrations_hub import wiring
+    from integrations_hub.store.database import Database
+    from integrations_hub.store.migrate import upgrade
+
+    upgrade(database_url)
+    database = Database.from_url(database_url)
+    rule = _prepare(
+        database, provider or wiring.registry().list_providers()[0].key, api_url, pages_ahead
+    )
+    database.close()
+    typer.echo(rule.id)
+
+
 @app.command()
 def sync(
-    api_url: Annotated[
-        str, typer.Option(help="Base URL of the API, e.g. http://127.0.0.1:8000/api")
-    ],
+    api_url: _ApiUrl,
     token: Annotated[str, typer.Option(help="Access token that the API takes.")],
-    database_url: Annotated[str, typer.Option(help="An empty or earlier used Hub database.")],
+    database_url: _DatabaseUrl,
+    rule_id: Annotated[int, typer.Option(help="What `hub bench prepare` printed.")],
     mode: Annotated[str, typer.Option(help="full, delta or nochange")] = "full",
     page_size: Annotated[int, typer.Option(help="Records per page.")] = 1000,
-    pages_ahead: Annotated[int, typer.Option(help="Pages in flight in a full listing.")] = 4,
-    provider: Annotated[str, typer.Option(help="Provider key; default: the first one.")] = "",
+    provider: _ProviderKey = "",
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
     """Run one sync and print how long each stage took, rows, requests and the time to import."""
@@ -58,23 +82,19 @@ def sync(
     from integrations_hub.domain.connection import ServedConnection
     from integrations_hub.domain.run import RunRequest
     from integrations_hub.store.database import Database
-    from integrations_hub.store.migrate import upgrade
 
     key = provider or wiring.registry().list_providers()[0].key
     prefix = wiring.registry().get_provider(key).oauth.env_prefix
     environ = {**os.environ, f"{prefix}_ALLOWED_HOSTS": urlsplit(api_url).hostname or ""}
     imported = time.perf_counter()
-    upgrade(database_url)
-    database = Database.from_url(database_url)
-    rule = _prepare(database, key, api_url, pages_ahead)
 
     def lookup(provider_key: str, connection_key: str) -> ServedConnection:
         return ServedConnection("ready", provider_key, connection_key, token, 1, api_url)
 
     request = RunRequest(
-        dag_id=rule.dag_id,
+        dag_id="bench",
         dag_run_id=f"bench-{time.time_ns()}",
-        rule_id=rule.id,
+        rule_id=rule_id,
         trigger="manual",
         params={"mode": _MODES[mode]},
     )
@@ -111,6 +131,7 @@ def _prepare(database: Database, provider_key: str, api_url: str, pages_ahead: i
     from integrations_hub.catalog.metadata import RateLimits
     from integrations_hub.domain.listing import FilterProbe
     from integrations_hub.errors import NotFound
+    from integrations_hub.ports.connections import ConnectionValues
     from integrations_hub.ports.credentials import Sealed
     from integrations_hub.store.budget import BudgetStore
     from integrations_hub.store.connections import PostgresConnectionStore
@@ -128,6 +149,7 @@ def _prepare(database: Database, provider_key: str, api_url: str, pages_ahead: i
             environment="production",
             actor="bench",
             request_id=None,
+            values=ConnectionValues(limits={"maxConcurrentPerConnection": pages_ahead}),
         )
         PostgresTokenStore(database).save_connected(
             connection.id,

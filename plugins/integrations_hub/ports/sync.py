@@ -6,38 +6,37 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from integrations_hub.domain.connection import ServedConnection
 from integrations_hub.domain.policies import WriteRules
 from integrations_hub.domain.run import Run
+from integrations_hub.domain.staged_page import StagedPage
 from integrations_hub.ports.plans import Replays
 
 
-class StagedRecord(NamedTuple):
-    """One element of a page: `n` is its index in the page's array; `flag` is None for a root to map.
+@dataclass(frozen=True)
+class Staged:
+    """All of a listing: records, distinct ones (one without an id counts as one), greatest stamp up to a limit."""
 
-    A tuple, because there is one per record of a listing.
-    """
-
-    n: int
-    external_id: str | None
-    parent_id: str | None
-    updated_at: datetime | None
-    flag: str | None = None
+    records: int
+    distinct: int
+    newest: datetime | None
 
 
 @dataclass(frozen=True)
 class MappablePage:
     """One staged page: `body` as it came, and what its elements are.
 
-    `records`: (index in the array, external_id, stamp as text or None) of those to map.
-    `malformed`: (index in the array, external_id or None, problem) of those fetch could not identify.
+    Of those to map, entry by entry: `places` in its array, `external_ids`, `stamps` as text or None.
+    `malformed`: (place, external_id or None, problem) of those fetch could not identify.
     """
 
     page_no: int
     body: bytes
-    records: Sequence[tuple[int, str, str | None]]
+    places: Sequence[int]
+    external_ids: Sequence[str]
+    stamps: Sequence[str | None]
     malformed: Sequence[tuple[int, str | None, str]]
 
 
@@ -90,16 +89,16 @@ class Fenced(Protocol):
         self,
         page_no: int,
         body: bytes,
-        records: Sequence[StagedRecord],
+        records: StagedPage,
         *,
         digest: str,
-        children: int,
-    ) -> None: ...
-
-    def save_listing(
-        self, listing: Mapping[str, Any], *, requests: int, pages: int = 0, records: int = 0
+        listing: Mapping[str, Any],
+        requests: int,
     ) -> None:
-        """`pages` and `records` are those of this transaction."""
+        """The page, and the progress of fetch with it."""
+
+    def save_listing(self, listing: Mapping[str, Any], *, requests: int) -> None:
+        """The progress of fetch without a page."""
 
     def clear_staging(self) -> None: ...
 
@@ -119,7 +118,7 @@ class Fenced(Protocol):
     def add_warnings(self, warnings: Sequence[str]) -> None: ...
 
     def filter_parents(self) -> dict[str, int]:
-        """Flag duplicates; returns children, duplicates, out_of_scope, roots and malformed."""
+        """Flag duplicates, when there are any; returns children, duplicates, roots and malformed."""
 
     def save_changes(self, rules: WriteRules) -> PlannedChanges:
         """Turn this session's mapped rows into the change set."""
@@ -213,10 +212,7 @@ class SyncStore(Protocol):
 
     def staged_since(self, run_id: int, stamp: datetime) -> set[tuple[str | None, datetime]]: ...
 
-    def staged_summary(
-        self, run_id: int, stamp_limit: datetime
-    ) -> tuple[int, int, datetime | None]:
-        """(records, distinct records, greatest stamp not above the limit)."""
+    def staged(self, run_id: int, stamp_limit: datetime) -> Staged: ...
 
     def mappable(self, run_id: int) -> Iterable[MappablePage]:
         """Pages with staged records, in order, one in memory at a time."""

@@ -44,10 +44,10 @@ class BudgetStore:
             "max_wait_s": max_wait_s,
             "ttl_s": _PLACE_TTL_S,
         }
-        rows = self._database.batch(_q.acquire, values)
-        if not rows:
+        row = self._database.row(_q.acquire, values)
+        if row is None:
             raise self._no_slot(provider_key, connection_id)
-        return BudgetSlot(granted=rows[0]["granted"], wait_s=rows[0]["wait_s"])
+        return BudgetSlot(granted=row["granted"], wait_s=row["wait_s"])
 
     def _no_slot(self, provider_key: str, connection_id: int) -> HubError:
         row = self._database.row(_q.withdrawn, {"connection_id": connection_id})

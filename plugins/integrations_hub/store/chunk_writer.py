@@ -36,15 +36,17 @@ class ChunkWriter:
         """
         planned = self._counts(first_seq, last_seq)
         touched = sum(planned.get(action, 0) for action in _TOUCHING)
+        as_planned = not exactly
         if exactly:
             self._run(self._queries.lock_chunk, first_seq, last_seq)
             self._run(self._queries.mark_drifted, first_seq, last_seq)
         elif touched:
-            self._lock(first_seq, last_seq, touched)
-        self._write(first_seq, last_seq, planned.keys())
-        return self._counts(first_seq, last_seq)
+            as_planned = not self._lock(first_seq, last_seq, touched)
+        refused = self._write(first_seq, last_seq, planned.keys())
+        return self._counts(first_seq, last_seq) if refused or not as_planned else planned
 
-    def _lock(self, first_seq: int, last_seq: int, touched: int) -> None:
+    def _lock(self, first_seq: int, last_seq: int, touched: int) -> bool:
+        """Whether a row had moved, so that its change was decided again."""
         rows = self._run(self._queries.lock_chunk, first_seq, last_seq).fetchall()
         seqs = [row["seq"] for row in rows if row["moved"]]
         if len(rows) < touched:
@@ -52,13 +54,14 @@ class ChunkWriter:
             seqs += [row["seq"] for row in gone]
         if seqs:
             self._run(self._queries.redecide, first_seq, last_seq, seqs=seqs)
+        return bool(seqs)
 
     def _counts(self, first_seq: int, last_seq: int) -> dict[str, int]:
         rows = self._run(self._queries.chunk_counts, first_seq, last_seq).fetchall()
         return {row["action"]: int(row["n"]) for row in rows}
 
-    def _write(self, first_seq: int, last_seq: int, actions: Set[str]) -> None:
-        """In a savepoint; what is refused is halved until the row to blame is alone."""
+    def _write(self, first_seq: int, last_seq: int, actions: Set[str]) -> int:
+        """In a savepoint; what is refused is halved until the row to blame is alone. Returns how many were."""
         try:
             with self._tx.transaction():
                 for statement, serves in _WRITES.items():
@@ -67,10 +70,11 @@ class ChunkWriter:
         except _REFUSALS as error:
             if first_seq == last_seq:
                 self._run(self._queries.refuse_change, first_seq, last_seq, reason=_reason(error))
-                return
+                return 1
             middle = (first_seq + last_seq) // 2
-            self._write(first_seq, middle, actions)
-            self._write(middle + 1, last_seq, actions)
+            halves = ((first_seq, middle), (middle + 1, last_seq))
+            return sum(self._write(*half, actions) for half in halves)
+        return 0
 
     def _run(self, sql: str, first_seq: int, last_seq: int, **more: Any) -> psycopg.Cursor[Any]:
         seqs = {"first_seq": first_seq, "last_seq": last_seq}

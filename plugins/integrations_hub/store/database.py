@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, tuple_row
 
 from integrations_hub.errors import DatabaseBusy, DatabaseUnavailable, DatabaseUnusable
 
@@ -96,38 +96,46 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One transaction: commits at the end, rolls back on any error."""
-        self._before()
-        session = self.session()
-        try:
+        with self._telling():
+            session = self.session()
             with session.transaction():
                 yield session
-        except psycopg.OperationalError as error:
-            raise _unreachable(error) from error
 
     def rows(self, sql: str, params: dict[str, Any] | None = None) -> list[Row]:
-        """All rows of one statement in its own transaction."""
-        with self.transaction() as tx:
-            return tx.execute(sql, params).fetchall()
+        """All rows of one statement, by itself a transaction."""
+        return self._alone(sql, params).fetchall()
 
     def row(self, sql: str, params: dict[str, Any] | None = None) -> Row | None:
         """The first row, or None when the statement returned none."""
-        with self.transaction() as tx:
-            return tx.execute(sql, params).fetchone()
+        return self._alone(sql, params).fetchone()
 
     def execute(self, sql: str, params: dict[str, Any] | None = None) -> int:
-        """Rows affected by one statement in its own transaction."""
-        with self.transaction() as tx:
-            return tx.execute(sql, params).rowcount
+        """Rows affected by one statement, by itself a transaction."""
+        return self._alone(sql, params).rowcount
 
-    def batch(self, sql: str, params: dict[str, Any] | None = None) -> list[Row]:
-        """Several statements as one transaction in one round trip; the rows of the last one."""
+    def values(self, sql: str, params: dict[str, Any] | None = None) -> tuple[Any, ...] | None:
+        """The first row as a plain tuple, sent in binary form: for large values."""
+        with self._telling():
+            cursor = self.session().cursor(row_factory=tuple_row, binary=True)
+            return cursor.execute(sql, params).fetchone()
+
+    def copy(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """COPY ... FROM STDIN, by itself a transaction."""
+        with self._telling(), self.session().cursor().copy(sql) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def _alone(self, sql: str, params: dict[str, Any] | None) -> psycopg.Cursor[Row]:
+        """One round trip; inside `transaction()` a part of it."""
+        with self._telling():
+            return self.session().execute(sql, params)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Ask `before`; an error of the driver becomes one of ours."""
         self._before()
         try:
-            cursor = psycopg.ClientCursor(self.session(), row_factory=dict_row)
-            cursor.execute(sql, params)
-            while cursor.nextset():
-                pass
-            return cursor.fetchall()
+            yield
         except psycopg.OperationalError as error:
             raise _unreachable(error) from error
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from integrations_hub.domain.policies import WriteRules
 from integrations_hub.domain.run import Run
-from integrations_hub.ports.sync import PlannedChanges, StagedRecord
+from integrations_hub.domain.staged_page import StagedPage
+from integrations_hub.ports.sync import PlannedChanges
+from integrations_hub.store.arrays import array
 from integrations_hub.store.chunk_writer import ChunkWriter
 from integrations_hub.store.database import Connection
 from integrations_hub.store.kept import KeptPages
@@ -34,8 +36,11 @@ _COUNTED = {
     "refused": "refused",
     "drifted": "drifted",
 }
-# one statement compares the whole list; its joins should stay in memory
-_PLANNING = "SET LOCAL statement_timeout = '10min'; SET LOCAL work_mem = '64MB'"
+# one statement compares the whole list; its joins should stay in memory, and a small sample tells which ones
+_PLANNING = (
+    "SET LOCAL statement_timeout = '10min'; SET LOCAL work_mem = '64MB'; "
+    "SET LOCAL default_statistics_target = 10"
+)
 
 
 class FencedTransaction:
@@ -64,10 +69,6 @@ class FencedTransaction:
         """
         self._tx.execute("SET LOCAL enable_nestloop = off; SET LOCAL statement_timeout = '10min'")
 
-    def _count(self, sql: str, **params: Any) -> int:
-        row = self._execute(sql, **params).fetchone()
-        return int(row["n"])
-
     # --- plan ---
 
     def pin_plan(
@@ -88,38 +89,36 @@ class FencedTransaction:
         self,
         page_no: int,
         body: bytes,
-        records: Sequence[StagedRecord],
+        records: StagedPage,
         *,
         digest: str,
-        children: int,
+        listing: Mapping[str, Any],
+        requests: int,
     ) -> None:
-        """Body, staged records and ledger row of one page."""
-        run_id = self._run.id
-        with self._tx.cursor().copy(_q.copy_records) as copy:
-            write = copy.write_row
-            for n, external_id, parent_id, updated_at, flag in records:
-                stamp = None if updated_at is None else updated_at.isoformat()
-                write((run_id, page_no, n, external_id, parent_id, stamp, flag))
+        """Body, staged records and ledger row of one page, and the progress of fetch on the run row."""
+        stamps = (None if stamp is None else stamp.isoformat() for stamp in records.stamps)
         self._execute(
             _q.save_page,
             page_no=page_no,
             body=body,
             n=len(records),
-            children=children,
+            places=array(map(str, records.places)),
+            external_ids=array(records.external_ids),
+            parent_ids=array(records.parent_ids),
+            stamps=array(stamps),
+            problems=None if records.problems is None else array(records.problems),
+            children=records.children,
             digest=digest,
+            listing=_json(listing),
+            requests=requests,
         )
 
-    def save_listing(
-        self, listing: Mapping[str, Any], *, requests: int, pages: int = 0, records: int = 0
-    ) -> None:
-        """Progress of fetch on the run row; `pages` and `records` are those of this transaction."""
-        self._execute(
-            _q.save_listing, listing=_json(listing), requests=requests, pages=pages, records=records
-        )
+    def save_listing(self, listing: Mapping[str, Any], *, requests: int) -> None:
+        """Progress of fetch on the run row."""
+        self._execute(_q.save_listing, listing=_json(listing), requests=requests)
 
     def clear_staging(self) -> None:
         """Forget everything this run staged."""
-        self._execute(_q.clear_records)
         self._execute(_q.clear_bodies)
         self._execute(_q.clear_pages)
         self._execute(_absence.clear_absent)
@@ -156,12 +155,13 @@ class FencedTransaction:
     # --- filter_parents ---
 
     def filter_parents(self) -> dict[str, int]:
-        """Flag duplicates; returns children, duplicates, out_of_scope, roots and malformed."""
-        self._execute(_q.unflag)
-        self._execute(_q.flag_duplicates)
+        """Flag duplicates, when there are any; returns children, duplicates, roots and malformed."""
+        witness = self._run.witness or {}
+        if witness.get("distinct") != witness.get("records"):
+            self._execute(_q.unflag)
+            self._execute(_q.flag_duplicates)
         counts = dict(self._execute(_q.count_flags).fetchone())
         self._execute(_q.save_parents, children=counts["children"])
-        counts["out_of_scope"] = self._count(_q.count_out_of_scope)
         return counts
 
     # --- map_fields ---

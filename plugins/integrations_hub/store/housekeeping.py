@@ -90,7 +90,6 @@ class HousekeepingStore:
         return {
             name: self._purge(statement, values)
             for name, statement in (
-                ("staged_records", self._sql.purge_records),
                 ("page_bodies", self._sql.purge_bodies),
                 ("staged_pages", self._sql.purge_pages),
                 ("changes", self._sql.purge_changes),

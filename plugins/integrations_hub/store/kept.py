@@ -20,7 +20,7 @@ class KeptPages:
     def stage(self, runs: Sequence[int]) -> None:
         """What these runs read becomes what this run has read."""
         self._tx.execute("SET LOCAL statement_timeout = '10min'")
-        for statement in (_q.stage_bodies, _q.stage_records, _q.stage_pages):
+        for statement in (_q.stage_bodies, _q.stage_pages):
             self._run(statement, kept=list(runs))
 
     def stage_due(self, mapping: str, sources: Sequence[str]) -> int:
@@ -30,7 +30,7 @@ class KeptPages:
         after = self._count(_q.last_page)
         made = self._run(_q.due_records, after=after, mapping=mapping, sources=list(sources))
         if made.rowcount:
-            for statement in (_q.stage_due_bodies, _q.stage_due_records, _q.stage_due_pages):
+            for statement in (_q.stage_due_bodies, _q.stage_due_pages):
                 self._run(statement)
         return int(made.rowcount)
 

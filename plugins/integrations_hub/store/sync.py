@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import compress
 from typing import Any
-
-from psycopg.rows import tuple_row
 
 from integrations_hub.domain.run import Run
 from integrations_hub.errors import ConnectionNotReady, RuleDisabled, RunLost
-from integrations_hub.ports.sync import KeptRun, MappablePage
+from integrations_hub.ports.sync import KeptRun, MappablePage, Staged
 from integrations_hub.store.database import Database
 from integrations_hub.store.fenced import FencedTransaction
 from integrations_hub.store.statements import load
@@ -103,37 +102,17 @@ class PostgresSyncStore:
         rows = self._database.rows(_q.staged_since, {"run_id": run_id, "stamp": stamp})
         return {(row["external_id"], row["updated_at"]) for row in rows}
 
-    def staged_summary(
-        self, run_id: int, stamp_limit: datetime
-    ) -> tuple[int, int, datetime | None]:
-        """(records, distinct records, greatest stamp not above the limit)."""
-        row = self._database.row(
-            _q.staged_summary, {"run_id": run_id, "stamp_limit": stamp_limit}
-        ) or {"records": 0, "distinct_ids": 0, "newest": None}
-        return row["records"], row["distinct_ids"], row["newest"]
+    def staged(self, run_id: int, stamp_limit: datetime) -> Staged:
+        """All that is staged, and the greatest stamp not above the limit."""
+        values = {"run_id": run_id, "stamp_limit": stamp_limit}
+        return Staged(**self._database.rows(_q.staged, values)[0])
 
     def mappable(self, run_id: int) -> Iterator[MappablePage]:
         """Pages with staged records, in order, one in memory at a time."""
         page_no = 0
-        while page := self._next_body(run_id, page_no):
-            page_no, body = page
-            with self._database.transaction() as tx:
-                rows = (
-                    tx.cursor(row_factory=tuple_row)
-                    .execute(_q.mappable, {"run_id": run_id, "page_no": page_no})
-                    .fetchall()
-                )
-            yield MappablePage(
-                page_no,
-                body,
-                [row[:3] for row in rows if row[3] is None],
-                [(n, key, flag.partition(":")[2].strip()) for n, key, _, flag in rows if flag],
-            )
-
-    def _next_body(self, run_id: int, page_no: int) -> tuple[int, bytes] | None:
-        with self._database.transaction() as tx:
-            cursor = tx.cursor(row_factory=tuple_row, binary=True)
-            return cursor.execute(_q.next_body, {"run_id": run_id, "page_no": page_no}).fetchone()
+        while page := self._database.values(_q.next_page, {"run_id": run_id, "page_no": page_no}):
+            page_no = page[0]
+            yield _mappable(*page)
 
     def kept_runs(self, connection_id: int, object_key: str) -> list[KeptRun]:
         """The last full listing and the listings of changes since, in order."""
@@ -164,12 +143,7 @@ class PostgresSyncStore:
 
     def add_mapped(self, local_entity: str, rows: Iterable[Sequence[Any]]) -> None:
         """(external_id, source_updated_at, raw_status, *columns of the entity, wanted)."""
-        with (
-            self._database.transaction() as tx,
-            tx.cursor().copy(_entity_q[local_entity].copy_mapped) as copy,
-        ):
-            for row in rows:
-                copy.write_row(row)
+        self._database.copy(_entity_q[local_entity].copy_mapped, rows)
 
     def change_count(self, run_id: int) -> int:
         """Size of the run's change set."""
@@ -195,6 +169,36 @@ class PostgresSyncStore:
         """External ids that the run's sweep did not list, sorted."""
         rows = self._database.rows(_absence.absent, {"run_id": run_id})
         return [row["external_id"] for row in rows]
+
+
+def _mappable(  # noqa: PLR0917 - the columns of a row
+    page_no: int,
+    body: bytes,
+    places: list[int],
+    external_ids: list[str],
+    stamps: list[str | None],
+    parent_ids: list[str | None],
+    problems: list[str | None] | None,
+    older: list[int] | None,
+) -> MappablePage:
+    """Children and older versions are left out."""
+    mine = [parent is None for parent in parent_ids]
+    if older:
+        replaced = frozenset(older)
+        mine = [one and n not in replaced for one, n in zip(mine, places, strict=True)]
+    usable, malformed = mine, []
+    if problems is not None:
+        usable = [one and problem is None for one, problem in zip(mine, problems, strict=True)]
+        every = zip(mine, places, external_ids, problems, strict=True)
+        malformed = [(n, key, problem) for one, n, key, problem in every if one and problem]
+    return MappablePage(
+        page_no,
+        body,
+        list(compress(places, usable)),
+        list(compress(external_ids, usable)),
+        list(compress(stamps, usable)),
+        malformed,
+    )
 
 
 def check_fence(tx: Any, run: Run, fence: int, ttl_s: int) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from integrations_hub.catalog.metadata import ObjectMeta
-from integrations_hub.catalog.records import envelope_decoder
+from integrations_hub.catalog.records import page_decoder
 from integrations_hub.catalog.registry import Registry
 from integrations_hub.domain.connection import Connection
 from integrations_hub.domain.listing import ListQuery
@@ -18,7 +18,7 @@ from integrations_hub.ports.connections import ConnectionStore
 from integrations_hub.ports.outside import Clock, HttpClient
 from integrations_hub.ports.provider import ObjectClient
 from integrations_hub.ports.runs import RunStore
-from integrations_hub.ports.sync import SyncStore
+from integrations_hub.ports.sync import Staged, SyncStore
 from integrations_hub.sync.absence import Absence
 from integrations_hub.sync.full_listing import FullListing
 from integrations_hub.sync.kept import stage_due, stage_kept
@@ -29,12 +29,14 @@ from integrations_hub.sync.stage import Stage, enter
 from integrations_hub.sync.stamp_listing import StampListing
 
 _SOFT_LIMIT_S = 5 * 3600.0  # Airflow ends the task itself after 6 h
-_FUTURE = timedelta(minutes=5)  # a stamp further ahead is applied but does not move the mark
 
 
 @dataclass(frozen=True)
 class Fetch:
-    """`http_for(run, connection, heartbeat)` opens the authorised client of the run's connection."""
+    """`http_for(run, connection, heartbeat)` opens the authorised client of the run's connection.
+
+    `pages_ahead(connection)`: requests that it may have in flight.
+    """
 
     store: SyncStore
     runs: RunStore
@@ -42,6 +44,7 @@ class Fetch:
     registry: Registry
     http_for: Callable[[Run, Connection, Callable[[], None]], HttpClient]
     client_for: Callable[[ObjectMeta, str, HttpClient], ObjectClient]
+    pages_ahead: Callable[[Connection], int]
     clock: Clock
     soft_limit_s: float = _SOFT_LIMIT_S
     page_size: int | None = None
@@ -57,15 +60,12 @@ class Fetch:
             if pinned.listing == "kept":
                 return stage_kept(stage, pinned)
             reading = self._open(stage, pinned)
-            if reading.query.by_stamp:
-                StampListing(reading).read()
-            else:
-                FullListing(reading).read()
+            staged = (StampListing if reading.query.by_stamp else FullListing)(reading).read()
             if pinned.listing == "sweep":
                 Absence(reading).settle()
-            if pinned.listing == "incremental":
-                stage_due(stage, pinned)
-            return self._witness(reading)
+            if pinned.listing == "incremental" and stage_due(stage, pinned):
+                staged = reading.summary()
+            return self._witness(reading, staged)
 
     def _open(self, stage: Stage, pinned: Pinned) -> Reading:
         run = stage.run
@@ -95,9 +95,9 @@ class Fetch:
                 parent_only=parent_only,
             ),
             page_size=min(self.page_size or provider.paging.size, cap, provider.paging.max_size),
-            pages_ahead=provider.rate_limits.max_concurrent,
+            pages_ahead=self.pages_ahead(connection),
             precision_s=obj.cursor_precision_s,
-            decode=envelope_decoder(obj),
+            decode=page_decoder(obj),
             listing=listing,
             pace=Pace(self.clock, self.soft_limit_s),
         )
@@ -114,19 +114,17 @@ class Fetch:
                 tx.clear_staging()
         return listing
 
-    def _witness(self, reading: Reading) -> dict[str, Any]:
-        run = reading.stage.run
-        now = _stamp(reading.listing.get("provider_now"))
-        started = _stamp(reading.listing.get("provider_started"))
-        limit = now + _FUTURE if now else datetime.max
-        if not reading.query.by_stamp and started is not None:
-            limit = started  # what changed while we read is read again next time
-        records, _, newest = self.store.staged_summary(run.id, limit)
-        pages = self.store.pages(run.id)
-        witness = {"pages": len(pages), "records": records, "digest": digest_of(pages)}
+    def _witness(self, reading: Reading, staged: Staged) -> dict[str, Any]:
+        pages = self.store.pages(reading.stage.run.id)
+        witness = {
+            "pages": len(pages),
+            "records": staged.records,
+            "distinct": staged.distinct,
+            "digest": digest_of(pages),
+        }
         with reading.stage.write() as tx:
             tx.save_listing(reading.listing, requests=reading.sent())
-            tx.save_witness(witness, newest)
+            tx.save_witness(witness, staged.newest)
         return _summary(witness, reading.sent())
 
 
@@ -141,10 +139,6 @@ def _fields(obj: ObjectMeta, pinned: Pinned) -> tuple[str, ...]:
     identity = [field.key for field in obj.fields.values() if field.identity]
     hierarchy = [obj.hierarchy.parent_key] if obj.hierarchy else []
     return tuple(dict.fromkeys([*identity, *hierarchy, obj.cursor_field, *pinned.sources]))
-
-
-def _stamp(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
 
 
 def _summary(witness: dict[str, Any], requests: int) -> dict[str, Any]:

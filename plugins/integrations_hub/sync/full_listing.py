@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
-from datetime import datetime
 from math import ceil
 from typing import Any
 
 from integrations_hub.domain.listing import ListQuery, RawPage
 from integrations_hub.errors import ListingIncomplete, PagingLoop
+from integrations_hub.ports.sync import Staged
 from integrations_hub.sync.reading import Reading, digest_of
 
 _ATTEMPTS = 3
@@ -25,7 +25,7 @@ class FullListing:
         self._reading = reading
         self._listing = reading.listing
 
-    def read(self) -> None:
+    def read(self) -> Staged:
         """Stage every page. Raises ListingIncomplete when the list moved three times."""
         reading = self._reading
         while True:
@@ -34,17 +34,17 @@ class FullListing:
                 self._begin()
             self._read_pages()
             after = reading.client.count(reading.query)
-            rows, staged, _ = reading.stage.store.staged_summary(reading.stage.run.id, datetime.max)
-            before = self._listing["count_before"]
-            if before == after == staged or (before == after == rows and self._stands_still()):
-                self._listing["repeated"] = rows - staged
-                reading.stage.log("listing_completed", attempt=attempt, records=staged)
-                return
-            reading.stage.log("listing_moved", before=before, after=after, staged=staged)
+            staged = reading.summary()
+            before, rows, read = self._listing["count_before"], staged.records, staged.distinct
+            if before == after == read or (before == after == rows and self._stands_still()):
+                self._listing["repeated"] = rows - read
+                reading.stage.log("listing_completed", attempt=attempt, records=read)
+                return staged
+            reading.stage.log("listing_moved", before=before, after=after, staged=read)
             if attempt == _ATTEMPTS:
                 raise ListingIncomplete(
                     f"The list moved during {_ATTEMPTS} readings: {before} records before, {after} after, "
-                    f"{staged} read."
+                    f"{read} read."
                 )
             self._again(attempt + 1)
 
@@ -87,7 +87,7 @@ class FullListing:
                 now = page.provider_now.isoformat()
                 self._listing.setdefault("provider_started", now)
                 self._listing["provider_now"] = now
-            records = self._reading.staged(page.body)
+            records = self._reading.decode(page.body)
             if not records:
                 return
             if page.body == previous:

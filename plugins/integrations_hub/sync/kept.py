@@ -49,9 +49,10 @@ def stage_kept(stage: Stage, pinned: Pinned) -> dict[str, Any]:
     return {"pages": len(pages), "records": records, "requests": 0}
 
 
-def stage_due(stage: Stage, pinned: Pinned) -> None:
-    """A quarantined record is tried again when the mapping changed, not only when the record does."""
+def stage_due(stage: Stage, pinned: Pinned) -> int:
+    """A quarantined record is tried again when the mapping changed, not only when the record does; how many."""
     with stage.write() as tx:
         due = tx.kept().stage_due(pinned.mapping_digest, pinned.sources)
     if due:
         stage.log("quarantine_tried_again", records=due)
+    return due

@@ -58,7 +58,7 @@ class MapFields:
         self.store.begin_mapped(pinned.local_entity)
         for page in self.store.mappable(stage.run.id):
             self.store.add_mapped(pinned.local_entity, mapping.rows(page, outcome))
-            unrenewed += len(page.records)
+            unrenewed += len(page.places)
             if unrenewed >= _RENEW_EVERY:
                 stage.renew()
                 unrenewed = 0

@@ -65,7 +65,7 @@ class PageMapping:
 
     def rows(self, page: MappablePage, outcome: Outcome) -> Iterable[Row]:
         """(external_id, stamp, raw_status, *columns of the entity, wanted) of what could be mapped."""
-        if not page.records and not page.malformed:
+        if not page.places and not page.malformed:
             return []
         for name in [name for name, member in self._unseen.items() if member in page.body]:
             del self._unseen[name]
@@ -79,24 +79,24 @@ class PageMapping:
 
     def _at_once(self, page: MappablePage, outcome: Outcome) -> Iterable[Row] | None:
         """None when one record of the page is odd; nothing is noted then."""
-        places = [n for n, _, _ in page.records]
-        fields = self._columns(page.body, places)
+        fields = self._columns(page.body, page.places)
         if fields is None:
             return None
         try:
-            mapped = self._mapper.page(fields, len(places))
+            mapped = self._mapper.page(fields, len(page.places))
         except RecordRejected:
             return None
-        outcome.mapped += len(places)
+        outcome.mapped += len(page.places)
         for name, count in mapped.unknown.items():
             outcome.count_unknown(name, count)
-        keys, stamps = [key for _, key, _ in page.records], [stamp for *_, stamp in page.records]
         wanted = self._filter.each(fields)
-        return zip(keys, stamps, mapped.raw_status, *mapped.columns, wanted, strict=False)
+        return zip(
+            page.external_ids, page.stamps, mapped.raw_status, *mapped.columns, wanted, strict=False
+        )
 
     def _one_by_one(self, page: MappablePage, outcome: Outcome) -> Iterable[Row]:
         raws = elements(page.body)
-        for n, external_id, stamp in page.records:
+        for n, external_id, stamp in zip(page.places, page.external_ids, page.stamps, strict=True):
             try:
                 record = self._decode(raws[n])
                 mapped = self._mapper.record(record)

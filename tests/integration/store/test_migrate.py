@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import psycopg
 import pytest
@@ -53,3 +54,29 @@ def test_a_wrong_password_is_a_sentence_without_the_password(postgres: EmbeddedP
         upgrade(url)
     assert "password authentication failed" in refused.value.message
     assert "wrong-" not in refused.value.message
+
+
+def test_what_is_staged_survives_its_new_form_and_the_way_back(postgres: EmbeddedPostgres) -> None:
+    url = postgres.create_database("migrate_staging")
+    records = [
+        (7, 1, 0, "a", None, datetime(2026, 1, 2, 3, 4, 5, 600), None),
+        (7, 1, 2, "b", "a", None, "child"),
+        (7, 1, 3, None, None, None, "malformed: the id is missing"),
+        (7, 2, 0, 'c\\"', None, datetime(2026, 1, 2), "duplicate"),
+        (7, 2, 1, 'c\\"', None, datetime(2026, 1, 3), None),
+    ]
+    upgrade(url)
+    downgrade(url, "0010")
+    with psycopg.connect(url) as session:
+        session.execute("INSERT INTO hub.sync_body VALUES (7, 1, '[]'), (7, 2, '[]')")
+        values = "(%s, %s, %s, %s, %s, %s, %s)"
+        session.cursor().executemany(f"INSERT INTO hub.sync_record VALUES {values}", records)
+    upgrade(url)
+    assert _staged(url) == records
+    downgrade(url, "0010")
+    assert _staged(url) == records
+
+
+def _staged(url: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as session:
+        return session.execute("SELECT * FROM hub.sync_record ORDER BY page_no, n").fetchall()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -305,3 +306,20 @@ def test_a_window_that_holds_a_record_of_2999_leaves_the_mark_of_a_first_run_in_
     assert run["state"] == "succeeded"
     assert hub.mark() == EPOCH + timedelta(seconds=2)
     assert {"p-00009", "p-00010"} <= set(hub.projects())
+
+
+def test_as_many_pages_are_in_flight_as_the_connection_may_have(engine: Any) -> None:
+    """More than the provider's metadata allows: the connection's own limit counts."""
+    listed, together = Misbehaving(portfolio(40)), threading.Barrier(3)
+    hub = engine(listed)
+    hub.database.execute(
+        "UPDATE hub.integration_connection SET limits = '{\"maxConcurrentPerConnection\": 3}'"
+    )
+
+    def size_of(number: int, size: int) -> int:
+        if number in (2, 3, 4):  # the first page is read alone
+            together.wait(timeout=10)
+        return size
+
+    listed.size_of = size_of
+    assert hub.run()["state"] == "succeeded"

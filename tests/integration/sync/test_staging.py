@@ -75,6 +75,6 @@ def test_what_is_to_be_mapped_comes_page_by_page_with_what_could_not_be_read(eng
     hub.stages().filter_parents(run_id)
     pages = list(PostgresSyncStore(hub.database).mappable(run_id))
     assert [page.page_no for page in pages] == [1, 2, 3]
-    assert [len(page.records) for page in pages] == [6, 6, 0]
+    assert [len(page.places) for page in pages] == [6, 6, 0]
     assert pages[2].malformed == [(3, "p-00099", "lastUpdated is not a date and time")]
-    assert pages[0].records[1][:2] == (1, "p-00001")
+    assert (pages[0].places[1], pages[0].external_ids[1]) == (1, "p-00001")

@@ -9,13 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integrations_hub.catalog.build import object_of
-from integrations_hub.catalog.records import Envelope, elements, envelope_decoder, payload_decoder
+from integrations_hub.catalog.metadata import ObjectMeta
+from integrations_hub.catalog.records import Envelope, elements, page_decoder, payload_decoder
 from integrations_hub.errors import PageUnreadable, RecordRejected
 from tests.kit.provider_json import ACME
 
 WIDGETS = object_of("widgets", ACME["objects"]["widgets"])
-decode = envelope_decoder(WIDGETS)
 read = payload_decoder(WIDGETS)
+
+
+def decode(body: bytes, obj: ObjectMeta = WIDGETS) -> list[Envelope]:
+    """The page's records one by one."""
+    page = page_decoder(obj)(body)
+    assert page.places == range(len(page))
+    problems = page.problems or [None] * len(page)
+    rows = zip(page.external_ids, page.parent_ids, page.stamps, problems, strict=True)
+    return [Envelope(*row) for row in rows]
 
 
 def _one(text: str) -> Envelope:
@@ -43,7 +52,7 @@ def test_a_page_with_one_odd_record_is_read_as_without_it() -> None:
 def test_envelope_reads_id_parent_and_stamp() -> None:
     found = _one('{"id":"a1","parent":"p1","changed":"2026-01-02T03:04:05.5","title":"T"}')
     assert (found.external_id, found.parent_id, found.problem) == ("a1", "p1", None)
-    assert found.updated_at == datetime(2026, 1, 2, 3, 4, 5, 500000)
+    assert found.stamp == datetime(2026, 1, 2, 3, 4, 5, 500000)
 
 
 def test_empty_page_has_no_records() -> None:
@@ -57,8 +66,7 @@ def test_empty_parent_means_top_level(parent: str) -> None:
 
 
 def test_object_without_hierarchy_has_no_parents() -> None:
-    flat = envelope_decoder(replace(WIDGETS, hierarchy=None))
-    [found] = flat(b'[{"id":"a","parent":"b"}]')
+    [found] = decode(b'[{"id":"a","parent":"b"}]', replace(WIDGETS, hierarchy=None))
     assert (found.external_id, found.parent_id, found.problem) == ("a", None, None)
 
 
@@ -107,13 +115,13 @@ def test_record_with_a_weird_parent_is_never_taken_for_a_root(parent: str) -> No
 @pytest.mark.parametrize("stamp", ['"yesterday"', '"2026-13-01T00:00:00"', "5", "{}", '""'])
 def test_bad_stamp_is_a_problem_and_no_stamp(stamp: str) -> None:
     found = _one(f'{{"id":"a","changed":{stamp}}}')
-    assert (found.updated_at, found.problem) == (None, "changed is not a date and time")
+    assert (found.stamp, found.problem) == (None, "changed is not a date and time")
 
 
 @pytest.mark.parametrize("stamp", ["", ',"changed":null'])
 def test_absent_stamp_is_no_problem(stamp: str) -> None:
     found = _one(f'{{"id":"a"{stamp}}}')
-    assert (found.updated_at, found.problem) == (None, None)
+    assert (found.stamp, found.problem) == (None, None)
 
 
 @pytest.mark.parametrize("record", ["1", '"text"', "null", "[]", "true"])

@@ -67,25 +67,27 @@ UPDATE hub.integration_external_link l SET missing_sweeps = 0, missing_since = N
 -- name: compare
 -- Completeness: top-level records of the listing without a link although the plan of changes gave them one or forgot them
 -- (missing), and links in scope whose record was not listed and is not known to be gone (extra).
-WITH missing AS (
-    SELECT r.external_id FROM hub.sync_record r
-      LEFT JOIN (SELECT external_id, min(action) AS action FROM hub.sync_change WHERE run_id = %(run_id)s GROUP BY external_id) AS c
-             ON c.external_id = r.external_id
-     WHERE r.run_id = %(run_id)s AND r.flag IS NULL
-       AND NOT EXISTS (SELECT 1 FROM hub.integration_external_link l
-                        WHERE l.external_id = r.external_id AND l.connection_id = %(connection_id)s
-                          AND l.object_type = %(object_key)s AND l.provider_key = %(provider_key)s)
+WITH listed AS MATERIALIZED (
+    SELECT external_id, flag FROM hub.sync_record WHERE run_id = %(run_id)s AND flag IS DISTINCT FROM 'child' AND external_id IS NOT NULL
+), alone AS MATERIALIZED (
+    SELECT r.external_id AS unlinked, r.flag, l.external_id AS unlisted, l.local_entity, l.local_id, l.is_active AND l.gone_at IS NULL AS expected
+      FROM listed r
+      FULL JOIN (SELECT * FROM hub.integration_external_link WHERE provider_key = %(provider_key)s AND object_type = %(object_key)s
+                    AND connection_id = %(connection_id)s) AS l ON l.external_id = r.external_id
+     WHERE r.external_id IS NULL OR l.external_id IS NULL
+), missing AS (
+    SELECT a.unlinked AS external_id FROM alone a
+      LEFT JOIN (SELECT external_id, min(action) AS action FROM hub.sync_change
+                  WHERE run_id = %(run_id)s AND external_id IN (SELECT unlinked FROM alone) GROUP BY external_id) AS c ON c.external_id = a.unlinked
+     WHERE a.unlinked IS NOT NULL AND a.flag IS NULL
        AND NOT EXISTS (SELECT 1 FROM hub.quarantine q WHERE q.connection_id = %(connection_id)s AND q.object_key = %(object_key)s
-                          AND q.external_id = r.external_id AND q.resolved_at IS NULL)
+                          AND q.external_id = a.unlinked AND q.resolved_at IS NULL)
        AND (c.action IN ('create', 'link') OR (c.action IS NULL AND %(every_record)s))
 ), extra AS (
-    SELECT l.external_id FROM hub.integration_external_link l
-      LEFT JOIN hub.projects p ON l.local_entity = 'project' AND p.id = l.local_id
-     WHERE l.provider_key = %(provider_key)s AND l.object_type = %(object_key)s AND l.connection_id = %(connection_id)s
-       AND l.is_active AND l.gone_at IS NULL AND coalesce(p.scope, 'in_scope') = 'in_scope'
-       AND NOT EXISTS (SELECT 1 FROM hub.sync_record r WHERE r.run_id = %(run_id)s AND r.external_id = l.external_id
-                          AND r.flag IS DISTINCT FROM 'child')
-       AND NOT EXISTS (SELECT 1 FROM hub.sync_absent a WHERE a.run_id = %(run_id)s AND a.external_id = l.external_id AND a.verdict = 'gone')
+    SELECT a.unlisted AS external_id FROM alone a
+      LEFT JOIN hub.projects p ON a.local_entity = 'project' AND p.id = a.local_id
+     WHERE a.expected AND coalesce(p.scope, 'in_scope') = 'in_scope'
+       AND NOT EXISTS (SELECT 1 FROM hub.sync_absent s WHERE s.run_id = %(run_id)s AND s.external_id = a.unlisted AND s.verdict = 'gone')
 )
 SELECT (SELECT count(*) FROM missing) AS missing, (SELECT count(*) FROM extra) AS extra,
        ARRAY(SELECT external_id FROM missing ORDER BY 1 LIMIT %(shown)s) AS missing_ids,

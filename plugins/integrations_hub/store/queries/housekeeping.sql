@@ -34,13 +34,8 @@ SELECT r.id FROM hub.integration_run r
  WHERE r.ended_at IS NOT NULL AND r.id IN (SELECT run_id FROM hub.sync_page)
    AND NOT EXISTS (SELECT 1 FROM hub.kept_run k WHERE k.run_id = r.id AND k.ended_at > clock_timestamp() - make_interval(days => %(days)s));
 
--- name: purge_records
--- Staged records of spent runs
-DELETE FROM hub.sync_record WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM hub.sync_record WHERE run_id = ANY(%(runs)s) LIMIT %(batch)s));
-
 -- name: purge_bodies
--- Page bodies of spent runs
+-- Page bodies of spent runs, with their records
 DELETE FROM hub.sync_body WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM hub.sync_body WHERE run_id = ANY(%(runs)s) LIMIT %(batch)s));
 

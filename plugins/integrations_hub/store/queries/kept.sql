@@ -8,19 +8,11 @@ SELECT k.run_id, k.pages, k.sources, (SELECT count(*) FROM hub.sync_page p WHERE
  ORDER BY k.run_id;
 
 -- name: stage_bodies
--- Page bodies of these runs as pages of this one, in the order in which they were read.
-INSERT INTO hub.sync_body (run_id, page_no, body)
-SELECT %(run_id)s, t.place, b.body
+-- Pages of these runs as pages of this one, in the order in which they were read; duplicates are found anew.
+INSERT INTO hub.sync_body (run_id, page_no, body, places, external_ids, parent_ids, stamps, problems)
+SELECT %(run_id)s, t.place, b.body, b.places, b.external_ids, b.parent_ids, b.stamps, b.problems
   FROM (SELECT run_id, page_no, row_number() OVER (ORDER BY run_id, page_no) AS place FROM hub.sync_page WHERE run_id = ANY(%(kept)s)) AS t
   JOIN hub.sync_body b USING (run_id, page_no);
-
--- name: stage_records
--- Their records: duplicates are found anew.
-INSERT INTO hub.sync_record (run_id, page_no, n, external_id, parent_id, updated_at, flag)
-SELECT %(run_id)s, t.place, r.n, r.external_id, r.parent_id, r.updated_at,
-       CASE WHEN r.flag = 'duplicate' THEN CASE WHEN r.parent_id IS NOT NULL THEN 'child' END ELSE r.flag END
-  FROM (SELECT run_id, page_no, row_number() OVER (ORDER BY run_id, page_no) AS place FROM hub.sync_page WHERE run_id = ANY(%(kept)s)) AS t
-  JOIN hub.sync_record r USING (run_id, page_no);
 
 -- name: stage_pages
 -- Their page ledger.
@@ -53,13 +45,12 @@ SELECT w.*, %(after)s + dense_rank() OVER (ORDER BY w.from_run, w.from_page) AS 
 
 -- name: stage_due_bodies
 -- Their pages; what else stands in them is not staged.
-INSERT INTO hub.sync_body (run_id, page_no, body)
-SELECT DISTINCT ON (d.place) %(run_id)s, d.place, b.body FROM due d JOIN hub.sync_body b ON b.run_id = d.from_run AND b.page_no = d.from_page;
-
--- name: stage_due_records
--- The records themselves.
-INSERT INTO hub.sync_record (run_id, page_no, n, external_id, updated_at)
-SELECT %(run_id)s, place, n, external_id, updated_at FROM due;
+INSERT INTO hub.sync_body (run_id, page_no, body, places, external_ids, parent_ids, stamps)
+SELECT %(run_id)s, d.place, b.body, d.places, d.external_ids, array_fill(NULL::text, ARRAY[cardinality(d.places)]), d.stamps
+  FROM (SELECT place, from_run, from_page, array_agg(n ORDER BY n) AS places, array_agg(external_id ORDER BY n) AS external_ids,
+               array_agg(updated_at ORDER BY n) AS stamps
+          FROM due GROUP BY place, from_run, from_page) AS d
+  JOIN hub.sync_body b ON b.run_id = d.from_run AND b.page_no = d.from_page;
 
 -- name: stage_due_pages
 -- Their page ledger: a page that holds them, not the provider's page.

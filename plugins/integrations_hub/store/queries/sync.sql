@@ -76,31 +76,27 @@ UPDATE hub.integration_run
    SET plan = %(plan)s::jsonb, mark_from = %(mark_from)s, rule_revision = %(rule_revision)s
  WHERE id = %(run_id)s;
 
--- name: copy_records
--- Staged records of a page.
-COPY hub.sync_record (run_id, page_no, n, external_id, parent_id, updated_at, flag) FROM STDIN;
-
 -- name: save_page
--- The page's ledger row, and its body as it came when it staged anything.
+-- A page: its ledger row, its body as it came with what each element of it is, when it staged any, and the progress of fetch.
 WITH kept AS (
-    INSERT INTO hub.sync_body (run_id, page_no, body) SELECT %(run_id)s, %(page_no)s, %(body)b WHERE %(n)s > 0
+    INSERT INTO hub.sync_body (run_id, page_no, body, places, external_ids, parent_ids, stamps, problems)
+    SELECT %(run_id)s, %(page_no)s, %(body)b, %(places)s::integer[], %(external_ids)s::text[], %(parent_ids)s::text[], %(stamps)s::timestamp[],
+           %(problems)s::text[]
+     WHERE %(n)s > 0
+), ledger AS (
+    INSERT INTO hub.sync_page (run_id, page_no, n, children, digest, fence)
+    VALUES (%(run_id)s, %(page_no)s, %(n)s, %(children)s, %(digest)s, %(fence)s)
 )
-INSERT INTO hub.sync_page (run_id, page_no, n, children, digest, fence)
-VALUES (%(run_id)s, %(page_no)s, %(n)s, %(children)s, %(digest)s, %(fence)s);
+UPDATE hub.integration_run SET listing = %(listing)s::jsonb, requests = %(requests)s, pages = pages + 1, records = records + %(n)s
+ WHERE id = %(run_id)s;
 
 -- name: save_listing
 -- Progress of fetch: where a retry resumes, and what the run page shows.
-UPDATE hub.integration_run
-   SET listing = %(listing)s::jsonb, requests = %(requests)s, pages = pages + %(pages)s, records = records + %(records)s
- WHERE id = %(run_id)s;
+UPDATE hub.integration_run SET listing = %(listing)s::jsonb, requests = %(requests)s WHERE id = %(run_id)s;
 
 -- name: forget_pages
 -- The listing begins again: nothing is read yet.
 UPDATE hub.integration_run SET pages = 0, records = 0 WHERE id = %(run_id)s;
-
--- name: clear_records
--- Forget what this run staged.
-DELETE FROM hub.sync_record WHERE run_id = %(run_id)s;
 
 -- name: clear_pages
 -- Forget the page ledger of this run.
@@ -128,43 +124,35 @@ SELECT page_no, n, digest FROM hub.sync_page WHERE run_id = %(run_id)s ORDER BY 
 -- What is staged from a stamp on: the same record with the same stamp is not staged twice.
 SELECT external_id, updated_at FROM hub.sync_record WHERE run_id = %(run_id)s AND updated_at >= %(stamp)s;
 
--- name: staged_summary
+-- name: staged
 -- Records, distinct records (one without an id counts as one), greatest stamp up to a limit.
-SELECT coalesce(sum(k.n), 0)::integer AS records, count(k.external_id) + coalesce(sum(k.n) FILTER (WHERE k.external_id IS NULL), 0)::integer AS distinct_ids,
-       max(k.newest) AS newest
-  FROM (SELECT external_id, count(*) AS n, max(updated_at) FILTER (WHERE updated_at <= %(stamp_limit)s) AS newest
-          FROM hub.sync_record WHERE run_id = %(run_id)s GROUP BY external_id) AS k;
+SELECT coalesce(sum(k.n), 0)::integer AS records,
+       (count(k.external_id) + coalesce(sum(k.n) FILTER (WHERE k.external_id IS NULL), 0))::integer AS "distinct", max(k.newest) AS newest
+  FROM (SELECT r.external_id, count(*) AS n, max(r.updated_at) FILTER (WHERE r.updated_at <= %(stamp_limit)s) AS newest
+          FROM (SELECT unnest(external_ids) AS external_id, unnest(stamps) AS updated_at FROM hub.sync_body WHERE run_id = %(run_id)s) AS r
+         GROUP BY r.external_id) AS k;
 
--- name: next_body
--- The next page with staged records, as it came.
-SELECT page_no, body FROM hub.sync_body WHERE run_id = %(run_id)s AND page_no > %(page_no)s ORDER BY page_no LIMIT 1;
-
--- name: mappable
--- Of one page the records to map, and those that fetch could not even identify; stamps as text that COPY takes.
-SELECT n, external_id, updated_at::text, flag FROM hub.sync_record
- WHERE run_id = %(run_id)s AND page_no = %(page_no)s AND (flag IS NULL OR flag LIKE 'malformed:%%') ORDER BY n;
+-- name: next_page
+-- The next page with staged records; stamps as text that COPY takes.
+SELECT page_no, body, places, external_ids, stamps::text[], parent_ids, problems, older
+  FROM hub.sync_body WHERE run_id = %(run_id)s AND page_no > %(page_no)s ORDER BY page_no LIMIT 1;
 
 -- name: unflag
 -- filter_parents may run twice: it starts from what fetch left.
-UPDATE hub.sync_record SET flag = CASE WHEN parent_id IS NOT NULL THEN 'child' END WHERE run_id = %(run_id)s AND flag = 'duplicate';
+UPDATE hub.sync_body SET older = NULL WHERE run_id = %(run_id)s AND older IS NOT NULL;
 
 -- name: flag_duplicates
--- Of several versions of a record the newest stamp wins, then the later place in the listing. Most listings hold none: the
--- grouping finds that out without sorting the records.
-UPDATE hub.sync_record r SET flag = 'duplicate'
-  FROM (SELECT v.ctid, row_number() OVER (PARTITION BY external_id ORDER BY updated_at DESC NULLS LAST, page_no DESC, n DESC) AS version
-          FROM hub.sync_record v
-          JOIN (SELECT external_id FROM hub.sync_record WHERE run_id = %(run_id)s AND external_id IS NOT NULL
-                 GROUP BY external_id HAVING count(*) > 1) AS several USING (external_id)
-         WHERE v.run_id = %(run_id)s) AS d
- WHERE r.ctid = d.ctid AND d.version > 1;
-
--- name: count_out_of_scope
--- Linked local rows whose record now has a parent.
-SELECT count(*) AS n FROM hub.sync_record r
-  JOIN hub.integration_external_link l ON l.provider_key = %(provider_key)s AND l.object_type = %(object_key)s
-       AND l.connection_id = %(connection_id)s AND l.external_id = r.external_id AND l.is_active
- WHERE r.run_id = %(run_id)s AND r.flag = 'child';
+-- Of several versions of a record the newest stamp wins, then the later place in the listing.
+UPDATE hub.sync_body b SET older = d.places
+  FROM (SELECT v.page_no, array_agg(v.n) AS places
+          FROM (SELECT r.page_no, r.n, row_number() OVER (PARTITION BY r.external_id
+                       ORDER BY r.updated_at DESC NULLS LAST, r.page_no DESC, r.n DESC) AS version
+                  FROM hub.sync_record r
+                  JOIN (SELECT external_id FROM hub.sync_record WHERE run_id = %(run_id)s AND external_id IS NOT NULL
+                         GROUP BY external_id HAVING count(*) > 1) AS several USING (external_id)
+                 WHERE r.run_id = %(run_id)s) AS v
+         WHERE v.version > 1 GROUP BY v.page_no) AS d
+ WHERE b.run_id = %(run_id)s AND b.page_no = d.page_no;
 
 -- name: count_flags
 -- Only top-level records are synced, whatever the provider's own filter did: roots go on to map_fields.

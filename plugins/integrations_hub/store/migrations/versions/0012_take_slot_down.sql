@@ -1,0 +1,1 @@
+DROP FUNCTION hub.take_slot;

@@ -1,0 +1,20 @@
+"""The request budget's decision as a function of the database."""
+
+from __future__ import annotations
+
+from integrations_hub.store.migrations import sql_files
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the function."""
+    sql_files.run(__file__)
+
+
+def downgrade() -> None:
+    """Drop it."""
+    sql_files.run(__file__, down=True)
