@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 LIMIT_CODE = "BLAST_RADIUS"
 APPROVAL_CODE = "APPROVAL_REQUIRED"
@@ -11,13 +12,18 @@ APPROVAL_CODE = "APPROVAL_REQUIRED"
 
 @dataclass(frozen=True)
 class BlastRadius:
-    """Rows that a plan would change, of `linked` active links. `nulled`: rows that lose a value."""
+    """Rows that a plan would change. What takes a look at every row is counted when a limit asks for it."""
 
-    linked: int
     created: int
     changed: int
     inactivated: int
-    nulled: int
+    count_linked: Callable[[], int]
+    count_nulled: Callable[[], int]
+
+    @cached_property
+    def linked(self) -> int:
+        """Active links: what percentages are of."""
+        return self.count_linked()
 
     @property
     def writes(self) -> int:
@@ -30,18 +36,20 @@ class BlastRadius:
         Rows and per cent of the inactivated are one limit: the greater of the two counts (D4).
         """
         said = []
-        most = _greater(
-            guard["max_inactivated_rows"], self._share(guard["max_inactivated_percent"])
-        )
-        if most is not None and self.inactivated > most:
-            said.append(f"{self.inactivated} would become inactive (limit {most:g})")
-        for name, count, percent in (
+        if self.inactivated:
+            share = self._share(guard["max_inactivated_percent"])
+            most = _greater(guard["max_inactivated_rows"], share)
+            if most is not None and self.inactivated > most:
+                said.append(f"{self.inactivated} would become inactive (limit {most:g})")
+        percent = guard["max_nulled_percent"]
+        nulled = 0 if percent is None else self.count_nulled()
+        for name, count, most_percent in (
             ("change", self.changed, guard["max_changed_percent"]),
-            ("lose a value", self.nulled, guard["max_nulled_percent"]),
+            ("lose a value", nulled, percent),
         ):
-            limit = self._share(percent)
+            limit = self._share(most_percent) if count else None
             if limit is not None and count > limit:
-                said.append(f"{count} would {name} (limit {percent} % of {self.linked})")
+                said.append(f"{count} would {name} (limit {most_percent} % of {self.linked})")
         rows = guard["max_created_rows"]
         if rows is not None and self.created > rows:
             said.append(f"{self.created} would be created (limit {rows})")

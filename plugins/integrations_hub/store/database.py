@@ -18,6 +18,8 @@ _SESSION = (
     "SET lock_timeout = '10s'; SET statement_timeout = '60s'; "
     # tables grow from empty within one session: a plan kept from the start would be quadratic
     "SET plan_cache_mode = force_custom_plan; "
+    # a list of changes is looked up by key: the default price of that is from the time of spinning disks
+    "SET random_page_cost = 1.1; "
     # compiling the one large statement of a run takes longer than running it
     "SET jit = off"
 )
@@ -96,48 +98,44 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One transaction: commits at the end, rolls back on any error."""
-        with self._telling():
-            session = self.session()
-            with session.transaction():
-                yield session
+        with self.statement() as session, session.transaction():
+            yield session
+
+    @contextmanager
+    def statement(self) -> Iterator[Connection]:
+        """For one statement, which is a transaction by itself and one round trip; inside `transaction()` a part of it."""
+        self._before()
+        try:
+            yield self.session()
+        except psycopg.OperationalError as error:
+            raise _unreachable(error) from error
 
     def rows(self, sql: str, params: dict[str, Any] | None = None) -> list[Row]:
-        """All rows of one statement, by itself a transaction."""
-        return self._alone(sql, params).fetchall()
+        """All rows of one statement."""
+        with self.statement() as session:
+            return session.execute(sql, params).fetchall()
 
     def row(self, sql: str, params: dict[str, Any] | None = None) -> Row | None:
         """The first row, or None when the statement returned none."""
-        return self._alone(sql, params).fetchone()
+        with self.statement() as session:
+            return session.execute(sql, params).fetchone()
 
     def execute(self, sql: str, params: dict[str, Any] | None = None) -> int:
-        """Rows affected by one statement, by itself a transaction."""
-        return self._alone(sql, params).rowcount
+        """Rows affected by one statement."""
+        with self.statement() as session:
+            return session.execute(sql, params).rowcount
 
     def values(self, sql: str, params: dict[str, Any] | None = None) -> tuple[Any, ...] | None:
         """The first row as a plain tuple, sent in binary form: for large values."""
-        with self._telling():
-            cursor = self.session().cursor(row_factory=tuple_row, binary=True)
+        with self.statement() as session:
+            cursor = session.cursor(row_factory=tuple_row, binary=True)
             return cursor.execute(sql, params).fetchone()
 
     def copy(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """COPY ... FROM STDIN, by itself a transaction."""
-        with self._telling(), self.session().cursor().copy(sql) as copy:
+        """COPY ... FROM STDIN."""
+        with self.statement() as session, session.cursor().copy(sql) as copy:
             for row in rows:
                 copy.write_row(row)
-
-    def _alone(self, sql: str, params: dict[str, Any] | None) -> psycopg.Cursor[Row]:
-        """One round trip; inside `transaction()` a part of it."""
-        with self._telling():
-            return self.session().execute(sql, params)
-
-    @contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Ask `before`; an error of the driver becomes one of ours."""
-        self._before()
-        try:
-            yield
-        except psycopg.OperationalError as error:
-            raise _unreachable(error) from error
 
     def close(self) -> None:
         """End the session; the next statement would open a new one."""

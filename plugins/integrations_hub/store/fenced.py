@@ -96,13 +96,13 @@ class FencedTransaction:
         requests: int,
     ) -> None:
         """Body, staged records and ledger row of one page, and the progress of fetch on the run row."""
-        stamps = (None if stamp is None else stamp.isoformat() for stamp in records.stamps)
+        stamps = [None if stamp is None else stamp.isoformat() for stamp in records.stamps]
         self._execute(
             _q.save_page,
             page_no=page_no,
             body=body,
             n=len(records),
-            places=array(map(str, records.places)),
+            places=array(list(map(str, records.places))),
             external_ids=array(records.external_ids),
             parent_ids=array(records.parent_ids),
             stamps=array(stamps),

@@ -25,11 +25,11 @@ class Replays:
         """What the change set that was just saved (`counts` per action) would touch."""
         updates = counts.get("update", 0) + counts.get("revive", 0)
         return BlastRadius(
-            linked=self._count(_q.linked),
             created=counts.get("create", 0),
             changed=updates + counts.get("link", 0) + counts.get("out_of_scope", 0),
             inactivated=counts.get("inactivate", 0),
-            nulled=self._count(_q.nulled) if updates else 0,
+            count_linked=lambda: self._count(_q.linked),
+            count_nulled=lambda: self._count(_q.nulled) if updates else 0,
         )
 
     def hold(self, hold: Mapping[str, str] | None) -> None:

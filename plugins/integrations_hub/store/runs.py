@@ -62,8 +62,7 @@ class PostgresRunStore:
 
     def get(self, run_id: int) -> Run:
         """Raises NotFound."""
-        with self._database.transaction() as tx:
-            return _read(tx, run_id)
+        return _found_run(self._database.row(_q.get, {"run_id": run_id}), run_id)
 
     def list(
         self,
@@ -165,7 +164,10 @@ def _same(run: Run, request: RunRequest) -> Run:
 
 
 def _read(tx: Connection, run_id: int) -> Run:
-    row = tx.execute(_q.get, {"run_id": run_id}).fetchone()
+    return _found_run(tx.execute(_q.get, {"run_id": run_id}).fetchone(), run_id)
+
+
+def _found_run(row: Row | None, run_id: int) -> Run:
     if row is None:
         raise NotFound(f"There is no run {run_id}.", code="RUN_UNKNOWN")
     return _run(row)

@@ -49,27 +49,21 @@ class PostgresSyncStore:
 
     def enter_stage(self, run: Run, stage: str, ttl_s: int) -> int:
         """Raise the fence for this try of the stage. Raises RunLost when the lease is another's."""
-        with self._database.transaction() as tx:
-            row = tx.execute(
-                _q.enter_stage,
-                {"key": run.lease_key, "run_id": run.id, "stage": stage, "ttl_s": ttl_s},
-            ).fetchone()
-            if row is None:
-                raise RunLost(f"Run {run.id} no longer holds the lease {run.lease_key}.")
-            tx.execute(
-                _q.note_stage,
-                {
-                    "run_id": run.id,
-                    "stage": stage,
-                    "fence": row["fence"],
-                    "keep_error": stage == "finish",
-                },
-            )
+        values = {
+            "key": run.lease_key,
+            "run_id": run.id,
+            "stage": stage,
+            "ttl_s": ttl_s,
+            "keep_error": stage == "finish",
+        }
+        row = self._database.row(_q.enter_stage, values)
+        if row is None:
+            raise RunLost(f"Run {run.id} no longer holds the lease {run.lease_key}.")
         return int(row["fence"])
 
     def renew(self, run: Run, fence: int, ttl_s: int) -> None:
         """Extend the lease. Raises RunLost when the fence moved on."""
-        with self._database.transaction() as tx:
+        with self._database.statement() as tx:
             check_fence(tx, run, fence, ttl_s)
 
     @contextmanager

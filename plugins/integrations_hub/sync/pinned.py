@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from integrations_hub.domain.field_map import FieldMap
@@ -91,7 +92,7 @@ class Pinned:
         """Nothing is read and nothing mapped: the change set comes from another run."""
         return self.listing == "stored"
 
-    @property
+    @cached_property
     def mapping_digest(self) -> str:
         """Changes whenever a line does: what it reads, of which type, how it converts."""
         lines = [asdict(line) for line in self.lines]

@@ -16,8 +16,11 @@ NO_LIMITS = {
 
 
 def _radius(**counts: int) -> BlastRadius:
+    linked, nulled = counts.pop("linked", 1000), counts.pop("nulled", 0)
     return BlastRadius(
-        **{"linked": 1000, "created": 0, "changed": 0, "inactivated": 0, "nulled": 0, **counts}
+        **{"created": 0, "changed": 0, "inactivated": 0, **counts},
+        count_linked=lambda: linked,
+        count_nulled=lambda: nulled,
     )
 
 
@@ -75,3 +78,12 @@ def test_a_rule_that_asks_for_approval_holds_only_what_writes() -> None:
     held = hold(_radius(created=1), NO_LIMITS, approve_plan=True)
     assert held is not None
     assert held["code"] == "APPROVAL_REQUIRED"
+
+
+def test_nothing_is_counted_that_no_limit_asks_for() -> None:
+    def refuse() -> int:
+        raise AssertionError
+
+    radius = BlastRadius(5, 5, 0, count_linked=refuse, count_nulled=refuse)
+    limits = {**NO_LIMITS, "max_inactivated_rows": 10, "max_inactivated_percent": 5}
+    assert hold(radius, limits, approve_plan=False) is None

@@ -24,21 +24,24 @@ UPDATE hub.integration_run
  WHERE id = %(run_id)s AND ended_at IS NULL;
 
 -- name: enter_stage
--- Raises the fence for this try of a stage: whatever an earlier try or stage still writes is refused.
-UPDATE hub.integration_lease
-   SET fence = fence + 1, stage = %(stage)s, expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s)
- WHERE key = %(key)s AND run_id = %(run_id)s
-RETURNING fence;
-
--- name: note_stage
--- The run row follows its lease; a new try of a stage starts without the error of the last one, but a cancel stays.
-UPDATE hub.integration_run
-   SET stage = %(stage)s, fence = %(fence)s, state = 'running', started_at = coalesce(started_at, clock_timestamp()),
-       error_code = CASE WHEN %(keep_error)s OR error_code = 'CANCELLED' THEN error_code END,
-       error_text = CASE WHEN %(keep_error)s OR error_code = 'CANCELLED' THEN error_text END,
-       error_hint = CASE WHEN %(keep_error)s OR error_code = 'CANCELLED' THEN error_hint END,
-       stage_times = jsonb_build_object(%(stage)s::text, clock_timestamp()) || stage_times
- WHERE id = %(run_id)s AND ended_at IS NULL;
+-- Raises the fence for this try of a stage: whatever an earlier try or stage still writes is refused. The run row follows its lease;
+-- a new try of a stage starts without the error of the last one, but a cancel stays.
+WITH held AS (
+    UPDATE hub.integration_lease
+       SET fence = fence + 1, stage = %(stage)s, expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s)
+     WHERE key = %(key)s AND run_id = %(run_id)s
+    RETURNING fence
+), noted AS (
+    UPDATE hub.integration_run r
+       SET stage = %(stage)s, fence = held.fence, state = 'running', started_at = coalesce(started_at, clock_timestamp()),
+           error_code = CASE WHEN %(keep_error)s OR error_code = 'CANCELLED' THEN error_code END,
+           error_text = CASE WHEN %(keep_error)s OR error_code = 'CANCELLED' THEN error_text END,
+           error_hint = CASE WHEN %(keep_error)s OR error_code = 'CANCELLED' THEN error_hint END,
+           stage_times = jsonb_build_object(%(stage)s::text, clock_timestamp()) || stage_times
+      FROM held
+     WHERE r.id = %(run_id)s AND r.ended_at IS NULL
+)
+SELECT fence FROM held;
 
 -- name: check_fence
 -- First statement of every write transaction: locks the lease row, so no take-over slips in before our commit. It also tells
@@ -165,8 +168,8 @@ SELECT count(*) FILTER (WHERE flag = 'child') AS children, count(*) FILTER (WHER
 UPDATE hub.integration_run SET children = %(children)s WHERE id = %(run_id)s;
 
 -- name: change_count
--- Size of the plan of changes that upsert applies.
-SELECT count(*) AS n FROM hub.sync_change WHERE run_id = %(run_id)s;
+-- Size of the plan of changes that upsert applies: its rows are numbered from 1.
+SELECT coalesce(max(seq), 0) AS n FROM hub.sync_change WHERE run_id = %(run_id)s;
 
 -- name: applied
 -- The chunk ledger.
