@@ -155,33 +155,33 @@ def measure(latency_ms: int) -> dict[tuple[str, str], Cell]:
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="hub-bench-")))
         server = opened.enter_context(EmbeddedPostgres(folder / "pg"))
-        sandbox = opened.enter_context(
-            SandboxProcess(
-                "--records", str(ARGS.records), "--latency-ms", str(latency_ms), "--no-quota", "--static-token", TOKEN
-            )
-        )  # fmt: skip
         for number in range(ARGS.rounds):
+            # a new list each round: what a round changed would lie in the overlap of the next one's delta
+            listed = SandboxProcess(
+                "--records", str(ARGS.records), "--latency-ms", str(latency_ms), "--no-quota", "--static-token", TOKEN
+            )  # fmt: skip
 
             def url_of(name: str, number: int = number) -> str:
                 return server.url_of(f"bench_{name}_{number}")
 
             for name in ("floor", "hub", "dlt"):
                 server.create_database(f"bench_{name}_{number}")
-            made = [
-                tool
-                for tool in tools(ARGS.bench_python, sandbox.api, url_of)
-                if tool.name in ARGS.tools
-            ]
-            measured = Server(server.pid or 0, server.url_of("postgres"))
-            state = folder / f"state_{number}"
-            for mode, name, cost, requests in one_round(made, measured, sandbox, url_of, state):
-                cell = cells.setdefault((mode, name), Cell())
-                cell.costs.append(cost)
-                cell.requests.append(requests)
-                print(
-                    f"  round {number + 1} {mode:9} {name:6} {_short(cost)} requests {requests}",
-                    flush=True,
-                )
+            with listed as sandbox:
+                made = [
+                    tool
+                    for tool in tools(ARGS.bench_python, sandbox.api, url_of)
+                    if tool.name in ARGS.tools
+                ]
+                measured = Server(server.pid or 0, server.url_of("postgres"))
+                state = folder / f"state_{number}"
+                for mode, name, cost, requests in one_round(made, measured, sandbox, url_of, state):
+                    cell = cells.setdefault((mode, name), Cell())
+                    cell.costs.append(cost)
+                    cell.requests.append(requests)
+                    print(
+                        f"  round {number + 1} {mode:9} {name:6} {_short(cost)} requests {requests}",
+                        flush=True,
+                    )
     return cells
 
 

@@ -12,8 +12,8 @@ _STAMP = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):?(\d\d))?",
     re.ASCII,
 )
-# what datetime.fromisoformat reads alike in every Python
-_USUAL = re.compile(r"\d{4}-[01]\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3}(?:\d{3})?)?", re.ASCII).fullmatch
+# with six fraction digits or none, datetime.fromisoformat reads it alike in every Python
+_USUAL = re.compile(r"\d{4}-[01]\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?", re.ASCII).fullmatch
 
 
 def parse_stamp(text: str) -> datetime | None:
@@ -34,8 +34,12 @@ def parse_stamp(text: str) -> datetime | None:
 def parse_stamps(texts: Sequence[str | None]) -> list[datetime | None]:
     """parse_stamp of each, None of None; texts of the usual forms are read all at once."""
     if None not in texts and all(map(_USUAL, cast("Sequence[str]", texts))):
+        usual = [
+            text if len(text) == 19 else text.ljust(26, "0")
+            for text in cast("Sequence[str]", texts)
+        ]
         with suppress(ValueError):
-            return list(map(datetime.fromisoformat, cast("Sequence[str]", texts)))
+            return list(map(datetime.fromisoformat, usual))
     return [None if text is None else parse_stamp(text) for text in texts]
 
 

@@ -46,17 +46,7 @@ SELECT fence FROM held;
 -- name: check_fence
 -- First statement of every write transaction: locks the lease row, so no take-over slips in before our commit. It also tells
 -- whether the run's rule or connection was disabled meanwhile (a cancel raises the fence), and lets what follows write the provider's columns.
-WITH held AS (
-    UPDATE hub.integration_lease SET expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s)
-     WHERE key = %(key)s AND run_id = %(run_id)s AND fence = %(fence)s
-    RETURNING stage
-)
-SELECT set_config('hub.writer', 'sync', true), h.stage, r.ended_at IS NOT NULL AS ended, c.is_disabled AS connection_disabled,
-       u.id IS NOT NULL AND NOT u.enabled AND NOT starts_with(r.dag_id, 'hub__on_demand') AS rule_disabled
-  FROM held h
-  JOIN hub.integration_run r ON r.id = %(run_id)s
-  JOIN hub.integration_connection c ON c.id = r.connection_id
-  LEFT JOIN hub.integration_rule u ON u.id = r.rule_id;
+SELECT set_config('hub.writer', 'sync', true), h.* FROM hub.hold_lease(%(key)s, %(run_id)s, %(fence)s, %(ttl_s)s) AS h;
 
 -- name: release
 -- Gives the lease back.

@@ -1,4 +1,4 @@
-"""The request budget's decision as a function of the database."""
+"""What every request and every write transaction does, as functions of the database."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the function."""
+    """Add the functions."""
     sql_files.run(__file__)
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop them."""
     sql_files.run(__file__, down=True)

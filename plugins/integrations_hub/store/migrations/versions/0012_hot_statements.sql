@@ -1,7 +1,29 @@
--- The request budget's decision as one function: one statement a request, planned once a session.
+-- What every request and every write transaction does, as functions: one statement each, planned once a session. A link is known by
+-- its record; the index on its number served nobody.
+ALTER TABLE hub.integration_external_link DROP CONSTRAINT integration_external_link_pkey;
+
+CREATE FUNCTION hub.hold_lease(for_key text, for_run bigint, for_fence bigint, ttl_s float8,
+                               OUT stage text, OUT ended boolean, OUT connection_disabled boolean, OUT rule_disabled boolean)
+RETURNS SETOF record LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    UPDATE hub.integration_lease l SET expires_at = clock_timestamp() + make_interval(secs => ttl_s)
+     WHERE l.key = for_key AND l.run_id = for_run AND l.fence = for_fence
+    RETURNING l.stage INTO stage;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT hold_lease.stage, r.ended_at IS NOT NULL, c.is_disabled, u.id IS NOT NULL AND NOT u.enabled AND NOT starts_with(r.dag_id, 'hub__on_demand')
+      FROM hub.integration_run r
+      JOIN hub.integration_connection c ON c.id = r.connection_id
+      LEFT JOIN hub.integration_rule u ON u.id = r.rule_id
+     WHERE r.id = for_run;
+END $$;
+COMMENT ON FUNCTION hub.hold_lease IS 'locks and renews the lease row of a run''s try, and tells whether the run, its connection or its rule was ended; no row when the fence moved on';
+
 CREATE FUNCTION hub.take_slot(for_connection text, for_provider text, of_connection bigint, for_token uuid, max_wait_s float8, ttl_s float8,
                               OUT granted boolean, OUT wait_s float8)
-RETURNS SETOF record LANGUAGE plpgsql SET plan_cache_mode = auto AS $$
+RETURNS SETOF record LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     allowed record;
     used    record;

@@ -1,1 +1,0 @@
-DROP FUNCTION hub.take_slot;
