@@ -52,6 +52,21 @@ def test_one_local_row_with_the_same_number(
         assert hub.run(trigger="manual", mode="full")["unchanged"] == 2
 
 
+def test_a_row_that_moves_before_it_is_linked_keeps_a_status_the_provider_does_not_say(
+    engine: Any,
+) -> None:
+    hub = engine(FakeList([project(1, status=1)]), conflictPolicy="upsert")
+    _local(hub, "00001")
+    hub.database.execute("UPDATE hub.projects SET status = 'completed'")
+    run_id = hub.stages().plan(hub.request())
+    for stage in ("fetch", "filter_parents", "map_fields"):
+        getattr(hub.stages(), stage)(run_id)
+    hub.database.execute("UPDATE hub.projects SET notes = 'edited meanwhile'")
+    hub.finish_from(run_id, 3)
+    row = hub.projects()["p-00001"]
+    assert (row["name"], row["status"]) == ("Project 1", "completed")
+
+
 def test_several_local_rows_or_several_records_always_wait_for_review(engine: Any) -> None:
     records = [project(1), project(2), project(3, code="00002"), project(4)]
     hub = engine(FakeList(records), conflictPolicy="upsert")

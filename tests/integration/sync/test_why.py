@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from integrations_hub.cli.main import app
 from integrations_hub.domain.provenance import Explanation, explain
 from integrations_hub.store.provenance import PostgresProvenanceStore
-from tests.kit.fake_list import FakeList, portfolio
+from tests.kit.fake_list import FakeList, portfolio, project
 
 
 def _why(hub: Any, external_id: str) -> dict[str, Explanation]:
@@ -45,6 +45,17 @@ def test_every_value_names_who_gave_it(engine: Any) -> None:
     assert (why["bqe_client_name"].run_id, why["bqe_client_name"].policy) == (third["id"], "follow")
     for column, found in why.items():
         assert found.value == _stored(hub, "p-00001", column)
+
+
+def test_a_created_value_tells_what_the_provider_said(engine: Any) -> None:
+    """Nothing that the mapping knows, of the status: it is the Hub's own."""
+    hub = engine(FakeList([project(1, status=1), project(2, status=2)]))
+    hub.run()
+    unknown, known = _why(hub, "p-00001"), _why(hub, "p-00002")
+    assert (unknown["status"].value, unknown["status"].provider_value) == ("active", None)
+    assert (known["status"].value, known["status"].provider_value) == ("completed", "completed")
+    for column in ("project_number", "name", "client", "notes", "bqe_client_name"):
+        assert unknown[column].provider_value == _stored(hub, "p-00001", column)
 
 
 def test_an_undone_value_names_the_undo(engine: Any) -> None:

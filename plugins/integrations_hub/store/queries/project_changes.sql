@@ -55,9 +55,10 @@ WITH found AS MATERIALIZED (
                           d.bqe_client_name, d.bqe_client_id, 'in_scope',
                           (CASE WHEN l.remote_deleted_at IS NULL THEN p.deleted_at END)::text, NULL, m.raw_status, s.base::text, NULL]
                 END AS after,
-           CASE WHEN p.id IS NULL AND m.status IS NULL OR p.id IS NOT NULL AND (d.project_number, d.name, d.client, d.status, d.start_date, d.end_date, d.lead, d.notes,
-                    d.bqe_client_name, d.bqe_client_id) IS DISTINCT FROM (m.project_number, m.name, m.client, m.status, m.start_date, m.end_date,
-                    m.lead, m.notes, m.bqe_client_name, m.bqe_client_id)
+           CASE WHEN p.id IS NULL THEN CASE WHEN m.status IS NULL THEN '[4:4]={NULL}'::text[] END
+                WHEN (d.project_number, d.name, d.client, d.status, d.start_date, d.end_date, d.lead, d.notes, d.bqe_client_name, d.bqe_client_id)
+                     IS DISTINCT FROM (m.project_number, m.name, m.client, m.status, m.start_date, m.end_date, m.lead, m.notes, m.bqe_client_name,
+                     m.bqe_client_id)
                 THEN ARRAY[m.project_number, m.name, m.client, m.status, m.start_date::text, m.end_date::text, m.lead, m.notes,
                            m.bqe_client_name, m.bqe_client_id] END AS remote
       FROM mapped m
@@ -124,7 +125,7 @@ WITH found AS MATERIALIZED (
                     hub.merged_image(%(policies)s::text[], (hub.image(q))[1:10], f.after[1:3] || CASE WHEN f.remote IS NULL THEN f.after[4]
                         ELSE q.status END || f.after[5:10], ARRAY[NULL, NULL, q.bqe_client_name])
                     || ARRAY['in_scope', NULL, NULL] || f.after[14:16] ELSE f.after END AS after,
-               CASE WHEN q.id IS NOT NULL THEN coalesce(f.remote, f.after[1:10]) ELSE f.remote END AS remote,
+               CASE WHEN q.id IS NOT NULL THEN hub.provider_said(f.after, f.remote) ELSE f.remote END AS remote,
                CASE WHEN f.local_id IS NOT NULL THEN
                         CASE f.action WHEN 'review' THEN 'name and number both changed: the id may stand for another project now'
                             WHEN 'inactivate' THEN 'archived by the provider' WHEN 'skip' THEN 'archived by the provider, which the rule ignores'
@@ -228,11 +229,12 @@ WITH made AS (
     INSERT INTO hub.projects (id, project_number, name, client, status, start_date, end_date, lead, notes, bqe_client_name, bqe_client_id,
            client_sync_policy_state)
     SELECT local_id, after[1], after[2], after[3], after[4], after[5]::date, after[6]::date, after[7], after[8], after[9], after[10],
-           coalesce(after[13]::jsonb, jsonb_build_object('policy', %(client_policy)s::text, 'base_value', after[9],
+           coalesce(after[13]::jsonb, s.state || jsonb_build_object('base_value', after[9],
                 'diverged', (%(policies)s::text[])[3] IN ('preserve_local', 'write_once') AND coalesce(after[3], '') <> ''
-                    AND after[3] IS DISTINCT FROM after[9],
-                'at', now(), 'run_id', %(run_id)s::bigint))
-      FROM hub.sync_change WHERE run_id = %(run_id)s AND seq BETWEEN %(first_seq)s AND %(last_seq)s AND action = 'create'
+                    AND after[3] IS DISTINCT FROM after[9]))
+      FROM hub.sync_change
+     CROSS JOIN (SELECT jsonb_build_object('policy', %(client_policy)s::text, 'at', now(), 'run_id', %(run_id)s::bigint) AS state OFFSET 0) AS s
+     WHERE run_id = %(run_id)s AND seq BETWEEN %(first_seq)s AND %(last_seq)s AND action = 'create'
 )
 INSERT INTO hub.integration_external_link (provider_key, object_type, connection_id, external_id, local_entity, local_id, raw_status,
        source_updated_at, run_id, base, remote_deleted_at, idempotency_key)
@@ -272,10 +274,12 @@ UPDATE hub.projects p
    SET project_number = c.after[1], name = c.after[2], client = c.after[3], status = c.after[4], start_date = c.after[5]::date,
        end_date = c.after[6]::date, lead = c.after[7], notes = c.after[8], bqe_client_name = c.after[9], bqe_client_id = c.after[10],
        scope = c.after[11], deleted_at = c.after[12]::timestamptz, updated_at = now(),
-       client_sync_policy_state = CASE WHEN c.action = 'unlink' THEN c.after[13]::jsonb ELSE coalesce(c.after[13]::jsonb, jsonb_build_object('policy', %(client_policy)s::text, 'base_value', c.after[9],
-            'diverged', (%(policies)s::text[])[3] IN ('preserve_local', 'write_once') AND coalesce(c.after[3], '') <> ''
-                AND c.after[3] IS DISTINCT FROM c.after[9], 'at', now(), 'run_id', %(run_id)s::bigint)) END
+       client_sync_policy_state = CASE WHEN c.action = 'unlink' THEN c.after[13]::jsonb ELSE coalesce(c.after[13]::jsonb,
+            s.state || jsonb_build_object('base_value', c.after[9],
+                'diverged', (%(policies)s::text[])[3] IN ('preserve_local', 'write_once') AND coalesce(c.after[3], '') <> ''
+                    AND c.after[3] IS DISTINCT FROM c.after[9])) END
   FROM hub.sync_change c
+ CROSS JOIN (SELECT jsonb_build_object('policy', %(client_policy)s::text, 'at', now(), 'run_id', %(run_id)s::bigint) AS state OFFSET 0) AS s
  WHERE c.run_id = %(run_id)s AND c.seq BETWEEN %(first_seq)s AND %(last_seq)s
    AND c.action IN ('update', 'link', 'inactivate', 'revive', 'out_of_scope', 'unlink') AND p.id = c.local_id;
 

@@ -17,7 +17,7 @@ WITH done AS (
     UNION ALL
     SELECT c.* FROM hub.sync_change c WHERE c.local_id = %(id)s AND c.action <> 'create'
 )
-SELECT d.run_id, d.action, d.before[1:12] AS before, d.after[1:12] AS after, coalesce(d.remote, d.after[1:10]) AS remote, d.external_id,
+SELECT d.run_id, d.action, d.before[1:12] AS before, d.after[1:12] AS after, hub.provider_said(d.after, d.remote) AS remote, d.external_id,
        r.provider_key, r.object_key, k.key AS connection_key, r.rule_id, r.plan, s.applied_at
   FROM done d
   JOIN hub.integration_run r ON r.id = d.run_id

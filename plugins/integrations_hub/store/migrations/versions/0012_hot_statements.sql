@@ -74,3 +74,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION hub.take_slot IS
     'reserves the next slot (GCRA) and a place in flight: granted or not, and the seconds until it is due; no row when the connection is withdrawn or no limits are in force';
+
+-- A create repeats only what it does not say itself.
+CREATE FUNCTION hub.provider_said(after text[], remote text[]) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN remote IS NULL THEN after[1:10]
+                ELSE after[1:array_lower(remote, 1) - 1] || remote || after[array_upper(remote, 1) + 1:10] END
+$$;
+COMMENT ON COLUMN hub.sync_change.remote IS
+    'what the provider says, in the mapped columns'' order, where it is not what after begins with; of a create only what differs, at its own subscript';
