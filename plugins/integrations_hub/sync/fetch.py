@@ -28,6 +28,7 @@ from integrations_hub.sync.reading import Reading, digest_of
 from integrations_hub.sync.stage import Stage, enter
 from integrations_hub.sync.stamp_listing import StampListing
 
+_MOST_AHEAD = 8  # each waits in memory
 _SOFT_LIMIT_S = 5 * 3600.0  # Airflow ends the task itself after 6 h
 
 
@@ -95,7 +96,7 @@ class Fetch:
                 parent_only=parent_only,
             ),
             page_size=min(self.page_size or provider.paging.size, cap, provider.paging.max_size),
-            pages_ahead=self.pages_ahead(connection),
+            pages_ahead=min(self.pages_ahead(connection), _MOST_AHEAD),
             precision_s=obj.cursor_precision_s,
             decode=page_decoder(obj),
             listing=listing,
