@@ -18,7 +18,7 @@ from integrations_hub.transport.client import required_headers
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.http_date import parse_http_date
 from integrations_hub.transport.reach import SocketNetwork
-from integrations_hub.transport.throttle import Throttle, Unmetered
+from integrations_hub.transport.throttle import Unmetered
 from integrations_hub.vault.secret_ref import SecretResolver
 
 _WAIT_S = 10.0  # a person looks on
@@ -42,13 +42,7 @@ def reach(
     def budget(connection: Connection) -> Budget:
         if not metered():
             return Unmetered()
-        return Throttle(
-            BudgetStore(database),
-            provider_key=connection.provider_key,
-            connection_id=connection.id,
-            clock=clock,
-            max_wait_s=_WAIT_S,
-        )
+        return wiring.throttle(database, connection, clock, max_wait_s=_WAIT_S)
 
     def http_for(
         connection: Connection, served: ServedConnection

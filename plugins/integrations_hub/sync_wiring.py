@@ -26,7 +26,6 @@ from integrations_hub.store.rules import PostgresRuleStore
 from integrations_hub.store.runs import PostgresRunStore
 from integrations_hub.store.settings import PostgresSettingStore
 from integrations_hub.store.sync import PostgresSyncStore
-from integrations_hub.store.tokens import PostgresTokenStore
 from integrations_hub.sync.fetch import Fetch
 from integrations_hub.sync.filter_parents import FilterParents
 from integrations_hub.sync.finish import Finish
@@ -37,7 +36,7 @@ from integrations_hub.sync.upsert import Upsert
 from integrations_hub.transport.client import ProviderHttp
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.log_guard import install
-from integrations_hub.wiring import object_client, provider_http
+from integrations_hub.wiring import object_client, provider_http, throttle
 
 # new objects: a page makes tens of thousands, none of them in a cycle; every 700 (the default) costs a tenth of the client's time
 _COLLECT_EVERY = 50_000
@@ -88,7 +87,7 @@ def stages(
     clock: Clock | None = None,
     page_size: int | None = None,
 ) -> Iterator[Stages]:
-    """All stages over one database session, with a second one for the request budget's threads."""
+    """All stages over one database session; pages that are asked for ahead, on other threads, need others."""
     install()
     # a run under way stops at its next transaction when maintenance begins, and goes on afterwards
     database, beside = (
@@ -100,16 +99,19 @@ def stages(
     replay = Replay(PostgresPlanStore(database), runs.get)
     opened = ExitStack()
 
-    def http_for(run: Run, connection: Connection, heartbeat: Callable[[], None]) -> ProviderHttp:
+    def http_for(
+        run: Run, connection: Connection, heartbeat: Callable[[], None], only_thread: bool
+    ) -> ProviderHttp:
+        session = database if only_thread else beside
         http = provider_http(
-            database=beside,
+            database=session,
             connection=connection,
             lookup=lambda: lookup(connection.provider_key, connection.key),
-            reject=lambda version: PostgresTokenStore(beside).reject(connection.id, version),
             heartbeat=heartbeat,
             request_id=f"run-{run.id}",
             clock=clock,
             environ=environ,
+            budget=throttle(session, connection, clock, only_thread=only_thread),
         )
         return opened.enter_context(http)
 

@@ -26,7 +26,7 @@ from integrations_hub.transport.client import ProviderHttp
 from integrations_hub.transport.clock import SystemClock
 from integrations_hub.transport.log_guard import install
 from integrations_hub.transport.stored_credentials import StoredCredentials
-from integrations_hub.transport.throttle import Throttle
+from integrations_hub.transport.throttle import MAX_WAIT_S, Throttle
 from integrations_hub.vault.secret_ref import SecretResolver, app_environ
 from integrations_hub.vault.state_dir import TokenSpool, instance_id, state_dir
 
@@ -105,6 +105,24 @@ def _spool_folder(environ: Mapping[str, str]) -> Path | None:
     return folder / "token_spool" if folder else None
 
 
+def throttle(
+    database: Database,
+    connection: Connection,
+    clock: Clock,
+    *,
+    only_thread: bool = False,
+    max_wait_s: float = MAX_WAIT_S,
+) -> Throttle:
+    """The shared budget of a connection; `only_thread`: nobody sends but the thread that `database` belongs to."""
+    return Throttle(
+        BudgetStore(database, only_thread=only_thread),
+        provider_key=connection.provider_key,
+        connection_id=connection.id,
+        clock=clock,
+        max_wait_s=max_wait_s,
+    )
+
+
 def provider_http(
     *,
     database: Database,
@@ -125,9 +143,7 @@ def provider_http(
     install()
     provider = registry().get_provider(connection.provider_key)
     clock = clock or SystemClock()
-    budget = budget or Throttle(
-        BudgetStore(database), provider_key=provider.key, connection_id=connection.id, clock=clock
-    )
+    budget = budget or throttle(database, connection, clock)
     tokens = PostgresTokenStore(database)
     return ProviderHttp(
         provider=provider,

@@ -51,6 +51,21 @@ def acquire(store: BudgetStore, connection_id: int, max_wait_s: float = 60.0):
     return token, store.acquire(token, "acme", connection_id, max_wait_s=max_wait_s)
 
 
+def test_a_sender_without_other_threads_needs_no_session_of_its_own(
+    database: Database, connection_id: int
+) -> None:
+    BudgetStore(database).publish_limits("acme", RateLimits(60, 5, 4, 600))
+    sessions = "SELECT pg_backend_pid() AS pid"
+    mine = database.rows(sessions)[0]["pid"]
+    store = BudgetStore(database, only_thread=True)
+    token, slot = acquire(store, connection_id)
+    holder = database.rows("SELECT backend FROM hub.rate_inflight")[0]["backend"]
+    store.close()
+    assert slot.granted
+    assert token
+    assert holder == mine == database.rows(sessions)[0]["pid"]
+
+
 def work(url: str, connection_id: int, barrier, pipe) -> None:
     """One process: take, hold a little, give back; report (due, sent, done) on the database's clock."""
     database = Database.from_url(url)

@@ -18,16 +18,15 @@ _PLACE_TTL_S = 120
 
 
 class BudgetStore:
-    """Fulfils ports.BudgetRows on a database session of its own, closed by `close`.
+    """Fulfils ports.BudgetRows; not for use by two threads at once: Throttle holds a lock around it.
 
-    Its own session, because the caller's may be inside a transaction on another thread. Not for
-    use by two threads at once: Throttle holds a lock around it. `publish_limits` alone works on
-    the caller's session.
+    Works on a database session of its own, closed by `close`, because the caller's may be inside a
+    transaction on another thread; on the caller's when it is the `only_thread`, as `publish_limits` does.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, only_thread: bool = False) -> None:
         self._callers = database
-        self._database = database.fork()
+        self._database = database if only_thread else database.fork()
 
     def acquire(
         self, token: str, provider_key: str, connection_id: int, *, max_wait_s: float
@@ -90,8 +89,9 @@ class BudgetStore:
         )
 
     def close(self) -> None:
-        """End the session; a sender that is gone holds no place."""
-        self._database.close()
+        """End the session of its own; a sender that is gone holds no place."""
+        if self._database is not self._callers:
+            self._database.close()
 
 
 def effective_limits(declared: RateLimits, prefix: str, environ: Mapping[str, str]) -> RateLimits:

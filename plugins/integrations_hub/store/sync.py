@@ -130,10 +130,7 @@ class PostgresSyncStore:
 
     def begin_mapped(self, local_entity: str) -> None:
         """An empty session-local table for mapped rows."""
-        queries = _entity_q[local_entity]
-        with self._database.transaction() as tx:
-            tx.execute(queries.drop_mapped)
-            tx.execute(queries.begin_mapped)
+        self._database.execute(_entity_q[local_entity].begin_mapped)
 
     def add_mapped(self, local_entity: str, rows: Iterable[Sequence[Any]]) -> None:
         """(external_id, source_updated_at, raw_status, *columns of the entity, wanted)."""

@@ -34,7 +34,7 @@ _SOFT_LIMIT_S = 5 * 3600.0  # Airflow ends the task itself after 6 h
 
 @dataclass(frozen=True)
 class Fetch:
-    """`http_for(run, connection, heartbeat)` opens the authorised client of the run's connection.
+    """`http_for(run, connection, heartbeat, only_thread)` opens the authorised client of the run's connection.
 
     `pages_ahead(connection)`: requests that it may have in flight.
     """
@@ -43,7 +43,7 @@ class Fetch:
     runs: RunStore
     connections: ConnectionStore
     registry: Registry
-    http_for: Callable[[Run, Connection, Callable[[], None]], HttpClient]
+    http_for: Callable[[Run, Connection, Callable[[], None], bool], HttpClient]
     client_for: Callable[[ObjectMeta, str, HttpClient], ObjectClient]
     pages_ahead: Callable[[Connection], int]
     clock: Clock
@@ -73,11 +73,11 @@ class Fetch:
         provider = self.registry.get_provider(run.provider_key)
         obj = provider.objects[run.object_key]
         connection = self.connections.by_id(run.connection_id)
-        http = self.http_for(run, connection, _in_this_thread(stage.renew))
+        full = pinned.listing in ("full", "sweep")
+        http = self.http_for(run, connection, _in_this_thread(stage.renew), not full)
         listing = self._resume(stage, run)
         probe = connection.filter_probes.get(obj.key, {})
         cap = int(probe.get("page_size") or provider.paging.max_size)
-        full = pinned.listing in ("full", "sweep")
         # A filter never tried is probed by a full listing, and again by every sweep: these read
         # everything and so can prove it (D14).
         tried = bool(probe) and pinned.listing != "sweep"

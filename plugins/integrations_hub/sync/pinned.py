@@ -95,7 +95,7 @@ class Pinned:
     @cached_property
     def mapping_digest(self) -> str:
         """Changes whenever a line does: what it reads, of which type, how it converts."""
-        lines = [asdict(line) for line in self.lines]
+        lines = [vars(line) for line in self.lines]
         text = json.dumps(lines, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

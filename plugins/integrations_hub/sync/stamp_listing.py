@@ -1,4 +1,4 @@
-"""An incremental or window listing: keyset by stamp, always page 1 from the last stamp read."""
+"""An incremental or window listing: keyset by stamp, always from the last stamp read."""
 
 from __future__ import annotations
 

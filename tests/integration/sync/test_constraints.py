@@ -60,6 +60,15 @@ def test_a_link_has_its_connection_and_a_connection_is_not_deleted_under_its_lin
         synced.database.execute("DELETE FROM hub.integration_connection")
 
 
+def test_a_connection_stays_as_long_as_a_run_names_it(synced: Any) -> None:
+    """So the links that a sync writes have their connection without being looked at."""
+    with pytest.raises(psycopg.errors.ForeignKeyViolation, match="integration_run_connection_id"):
+        synced.database.execute(
+            "WITH gone AS (DELETE FROM hub.integration_external_link), idle AS (DELETE FROM hub.integration_rule) "
+            "DELETE FROM hub.integration_connection"
+        )
+
+
 def test_a_rule_row_never_includes_subprojects(synced: Any) -> None:
     with pytest.raises(psycopg.errors.CheckViolation):
         synced.database.execute(

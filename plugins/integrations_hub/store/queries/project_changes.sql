@@ -1,12 +1,9 @@
 -- name: begin_mapped
--- Mapped rows of this session, typed like hub.projects.
+-- Mapped rows of this session, typed like hub.projects. A retry in the same session starts empty.
+DROP TABLE IF EXISTS pg_temp.mapped;
 CREATE TEMP TABLE mapped (external_id text, source_updated_at timestamp, raw_status text,
     project_number text, name text, client text, status text, start_date date, end_date date, lead text, notes text,
     bqe_client_name text, bqe_client_id text, wanted boolean);
-
--- name: drop_mapped
--- A retry in the same session starts empty.
-DROP TABLE IF EXISTS pg_temp.mapped;
 
 -- name: copy_mapped
 -- Mapped rows, in the entity's column order; wanted: the rule's filters let it in.
@@ -229,11 +226,12 @@ WITH made AS (
     INSERT INTO hub.projects (id, project_number, name, client, status, start_date, end_date, lead, notes, bqe_client_name, bqe_client_id,
            client_sync_policy_state)
     SELECT local_id, after[1], after[2], after[3], after[4], after[5]::date, after[6]::date, after[7], after[8], after[9], after[10],
-           coalesce(after[13]::jsonb, s.state || jsonb_build_object('base_value', after[9],
+           coalesce(after[13]::jsonb,
+                (SELECT jsonb_build_object('policy', %(client_policy)s::text, 'at', now(), 'run_id', %(run_id)s::bigint))
+                || jsonb_build_object('base_value', after[9],
                 'diverged', (%(policies)s::text[])[3] IN ('preserve_local', 'write_once') AND coalesce(after[3], '') <> ''
                     AND after[3] IS DISTINCT FROM after[9]))
       FROM hub.sync_change
-     CROSS JOIN (SELECT jsonb_build_object('policy', %(client_policy)s::text, 'at', now(), 'run_id', %(run_id)s::bigint) AS state OFFSET 0) AS s
      WHERE run_id = %(run_id)s AND seq BETWEEN %(first_seq)s AND %(last_seq)s AND action = 'create'
 )
 INSERT INTO hub.integration_external_link (provider_key, object_type, connection_id, external_id, local_entity, local_id, raw_status,
@@ -275,11 +273,11 @@ UPDATE hub.projects p
        end_date = c.after[6]::date, lead = c.after[7], notes = c.after[8], bqe_client_name = c.after[9], bqe_client_id = c.after[10],
        scope = c.after[11], deleted_at = c.after[12]::timestamptz, updated_at = now(),
        client_sync_policy_state = CASE WHEN c.action = 'unlink' THEN c.after[13]::jsonb ELSE coalesce(c.after[13]::jsonb,
-            s.state || jsonb_build_object('base_value', c.after[9],
+            (SELECT jsonb_build_object('policy', %(client_policy)s::text, 'at', now(), 'run_id', %(run_id)s::bigint))
+            || jsonb_build_object('base_value', c.after[9],
                 'diverged', (%(policies)s::text[])[3] IN ('preserve_local', 'write_once') AND coalesce(c.after[3], '') <> ''
                     AND c.after[3] IS DISTINCT FROM c.after[9])) END
   FROM hub.sync_change c
- CROSS JOIN (SELECT jsonb_build_object('policy', %(client_policy)s::text, 'at', now(), 'run_id', %(run_id)s::bigint) AS state OFFSET 0) AS s
  WHERE c.run_id = %(run_id)s AND c.seq BETWEEN %(first_seq)s AND %(last_seq)s
    AND c.action IN ('update', 'link', 'inactivate', 'revive', 'out_of_scope', 'unlink') AND p.id = c.local_id;
 
