@@ -115,6 +115,28 @@ def test_a_run_missed_in_an_outage_is_caught_up_within_the_grace_only(
     assert (timetable.next_scheduled(last, due + missed_by) == due) is still_runs
 
 
+def test_a_slot_from_before_the_schedule_was_in_force_is_not_overdue() -> None:
+    daily = Schedule(1440, None)
+    slot = next_run_after(daily, "rule", NOW)
+    following = next_run_after(daily, "rule", slot)
+    enabled = slot + timedelta(hours=1)
+    late, early = (HubTimetable(daily, "rule", since=at) for at in (enabled, slot - timedelta(1)))
+    assert late.next_scheduled(None, enabled + timedelta(seconds=5)) == following
+    assert early.next_scheduled(None, enabled + timedelta(seconds=5)) == slot
+
+
+def test_a_dag_knows_since_when_its_rule_is_enabled() -> None:
+    dag = serialized(scheduled_since="2026-05-04T14:00:00+02:00")
+    assert dag.timetable.since == NOW
+
+
+def test_a_first_slot_stays_due_after_it_has_passed() -> None:
+    slot = next_run_after(QUARTER, "rule", NOW)
+    timetable = HubTimetable(QUARTER, "rule", since=slot - timedelta(seconds=1))
+    for seconds in (-1, 0, 1, 119):
+        assert timetable.next_scheduled(None, slot + timedelta(seconds=seconds)) == slot
+
+
 def test_after_an_outage_rules_start_spread_out() -> None:
     back = NOW + timedelta(hours=5)
     starts = []
@@ -144,9 +166,9 @@ def test_a_manual_run_has_an_empty_interval() -> None:
 
 
 def test_serialization_keeps_every_field() -> None:
-    one = HubTimetable(Schedule(None, "0 6 * * 1", "Europe/Berlin"), "key", "why")
+    one = HubTimetable(Schedule(None, "0 6 * * 1", "Europe/Berlin"), "key", "why", since=NOW)
     two = HubTimetable.deserialize(one.serialize())
-    assert (two.schedule, two.rule_key, two.hold) == (one.schedule, one.rule_key, one.hold)
+    assert vars(two) == vars(one)
     assert two.summary == one.summary
 
 

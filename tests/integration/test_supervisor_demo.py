@@ -29,7 +29,7 @@ def counts(stdout: str, label: str) -> list[int]:
 
 def test_three_runs_and_again_with_the_living_grant(state: Path) -> None:
     first = hub(state, "demo", "--once", "--port", "0")
-    assert first.returncode == 0, first.stderr
+    assert first.returncode == 0, first.stdout + first.stderr
     assert counts(first.stdout, "created") == [117, 0, 0]
     assert counts(first.stdout, "updated") == [0, 0, 3]
     assert counts(first.stdout, "children skipped")[0] == 900
@@ -37,7 +37,7 @@ def test_three_runs_and_again_with_the_living_grant(state: Path) -> None:
     assert left_behind(state) == []
 
     again = hub(state, "demo", "--once", "--port", "0")
-    assert again.returncode == 0, again.stderr
+    assert again.returncode == 0, again.stdout + again.stderr
     assert "OAuth consent" not in again.stderr
     assert counts(again.stdout, "created") == [0, 0, 0]
     assert counts(again.stdout, "updated") == [0, 0, 3]
@@ -53,6 +53,6 @@ def test_ctrl_c_in_the_middle_and_the_next_demo_is_right(state: Path, moment: st
         assert "Traceback" not in "".join(process.lines)
     assert left_behind(state) == []
     done = hub(state, "demo", "--once", "--port", "0")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     assert counts(done.stdout, "updated")[-1] == 3
     assert left_behind(state) == []

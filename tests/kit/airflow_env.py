@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 import warnings
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def rule_row(n: int = 1, **changes: Any) -> dict[str, Any]:
         "generation": 1,
         "enabled": True,
         "hold_reason": None,
+        "scheduled_since": "2026-01-01T00:00:00+00:00",
         "body": {"schedule": {"every": {"minutes": 15}}},
         **changes,
     }
@@ -78,7 +80,8 @@ def as_rule(**changes: Any) -> Any:
     """The rule of `rule_row` as domain object."""
     from integrations_hub.domain.rule import Rule
 
-    return Rule(**rule_row(**changes))
+    row = rule_row(**changes)
+    return Rule(**{**row, "scheduled_since": datetime.fromisoformat(row["scheduled_since"])})
 
 
 def api_server() -> Any:

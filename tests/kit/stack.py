@@ -25,7 +25,7 @@ from tests.kit.sandbox import SandboxProcess
 
 _RUN_S = 240.0
 RULE = {
-    "schedule": {"every": {"minutes": 1440}},
+    "schedule": {"every": {"minutes": 366 * 1440}},  # no scheduled run joins in
     "syncMode": "delta",
     "initialSyncMode": "full_once",
 }

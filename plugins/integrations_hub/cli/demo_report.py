@@ -39,7 +39,7 @@ def compare(title: str, job: Mapping[str, Any], expected: Mapping[str, int]) -> 
     ]
     if wrong:
         raise HubError(
-            f"{title} does not match the sandbox: {'; '.join(wrong)}.",
+            f"{title} ended {job.get('state')} and does not match the sandbox: {'; '.join(wrong)}.",
             hint="Look at the run in the Hub and at the task logs in Airflow.",
             code="DEMO_DIFFERS",
         )

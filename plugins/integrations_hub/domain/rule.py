@@ -38,7 +38,10 @@ class RuleRevision:
 
 @dataclass(frozen=True)
 class Rule:
-    """An enabled or disabled rule row joined with its connection's names. `body` is validated."""
+    """An enabled or disabled rule row joined with its connection's names. `body` is validated.
+
+    `scheduled_since`: since when it is enabled with this schedule (aware UTC); earlier slots were never its own.
+    """
 
     id: int
     connection_id: int
@@ -50,6 +53,7 @@ class Rule:
     generation: int
     enabled: bool
     hold_reason: str | None
+    scheduled_since: datetime
     body: dict[str, Any]
 
     @property

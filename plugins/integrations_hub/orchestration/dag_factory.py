@@ -54,7 +54,9 @@ def build_rule_dag(rule: Rule) -> DAG:
         dag_display_name=f"{rule.connection_label}: {rule.object_key}",
         description=f"Syncs {rule.object_key} of {rule.connection_label}, {summary(rule.schedule)}",
         doc_md=_rule_docs(rule, conn_id),
-        schedule=HubTimetable(rule.schedule, rule.dag_id, rule.hold_reason),
+        schedule=HubTimetable(
+            rule.schedule, rule.dag_id, rule.hold_reason, since=rule.scheduled_since
+        ),
         tags=[_TAG, rule.provider_key, rule.object_key, f"rev:{rule.revision}"],
         is_paused_upon_creation=False,
         **_common(),

@@ -7,9 +7,10 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from integrations_hub.domain.feature_flag import is_enabled
 from integrations_hub.domain.rule import Rule
@@ -85,16 +86,20 @@ def _snapshot_path() -> Path:
 
 def _read_snapshot() -> list[Rule]:
     try:
-        return [Rule(**row) for row in json.loads(_snapshot_path().read_text(encoding="utf-8"))]
+        return [_rule(**row) for row in json.loads(_snapshot_path().read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError) as error:
         log.warning("rules_snapshot_not_read error=%s; there are no rule Dags", error)
         return []
 
 
+def _rule(*, scheduled_since: str, **row: Any) -> Rule:
+    return Rule(scheduled_since=datetime.fromisoformat(scheduled_since), **row)
+
+
 def _write_snapshot(rules: list[Rule]) -> None:
     """Replace the file as a whole (rename), only when it differs; readable by its owner only."""
     path = _snapshot_path()
-    text = json.dumps([asdict(rule) for rule in rules], sort_keys=True)
+    text = json.dumps([asdict(rule) for rule in rules], sort_keys=True, default=datetime.isoformat)
     try:
         if path.exists() and path.read_text(encoding="utf-8") == text:
             return

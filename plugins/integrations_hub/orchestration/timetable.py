@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WINDOW = timedelta(hours=24)
 _GRACE = timedelta(seconds=120)
+_START = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class HubTimetable(Timetable):
@@ -24,13 +25,22 @@ class HubTimetable(Timetable):
 
     A backfill gets windows of 24 h from its own start, whatever the schedule: 30 days of a 15-minute rule are 30
     runs. A run that is overdue by more than the grace (120 s or 10 % of the gap, whichever is more, at most one
-    gap) is dropped in favour of the next slot, so an outage does not end with every rule starting at once.
+    gap) is dropped in favour of the next slot, so an outage does not end with every rule starting at once. Nothing
+    is overdue from before `since`, when the schedule came into force.
     """
 
-    def __init__(self, schedule: Schedule, rule_key: str, hold: str | None = None) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        rule_key: str,
+        hold: str | None = None,
+        *,
+        since: datetime = _START,
+    ) -> None:
         self.schedule = schedule
         self.rule_key = rule_key
         self.hold = hold
+        self.since = since
         self.description = summary(schedule) + (f", on hold: {hold}" if hold else "")
 
     @property
@@ -46,13 +56,15 @@ class HubTimetable(Timetable):
             "timezone": self.schedule.timezone,
             "rule_key": self.rule_key,
             "hold": self.hold,
+            "since": self.since.astimezone(timezone.utc).isoformat(),
         }
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> HubTimetable:
         """The inverse of `serialize`."""
         schedule = Schedule(data["minutes"], data["cron"], data["timezone"])
-        return cls(schedule, data["rule_key"], data["hold"])
+        since = datetime.fromisoformat(data["since"])
+        return cls(schedule, data["rule_key"], data["hold"], since=since)
 
     def validate(self) -> None:
         """Raises AirflowTimetableInvalid for a schedule that can't be evaluated."""
@@ -90,7 +102,7 @@ class HubTimetable(Timetable):
         The same answer for every `now` within the grace: Airflow asks again at each parse.
         """
         gap = gap_after(self.schedule, now)
-        not_before = now - min(max(_GRACE, gap / 10), gap)
+        not_before = max(self.since, now - min(max(_GRACE, gap / 10), gap))
         return next_run_after(self.schedule, self.rule_key, max(last or not_before, not_before))
 
     @staticmethod

@@ -106,6 +106,19 @@ def test_the_switch_is_noted_once(database: Database, connection: Connection) ->
         store.set_enabled(999, True, actor="ada", request_id=None)
 
 
+def test_a_schedule_counts_from_when_it_is_enabled_or_changed(
+    database: Database, connection: Connection
+) -> None:
+    store = PostgresRuleStore(database)
+    rule = save(database, connection)
+    enabled = store.set_enabled(rule.id, True, actor="ada", request_id=None)
+    other_option = save(database, connection, body={**BODY, "autoCreate": False})
+    repeated = store.set_enabled(rule.id, True, actor="ada", request_id=None)
+    hourly = save(database, connection, body={**BODY, "schedule": {"every": {"minutes": 60}}})
+    since = [one.scheduled_since for one in (rule, enabled, other_option, repeated, hourly)]
+    assert since[0] < since[1] == since[2] == since[3] < since[4]
+
+
 def test_a_second_enabled_rule_of_the_same_object_is_refused(
     database: Database, connection: Connection
 ) -> None:

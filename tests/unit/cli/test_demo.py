@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,8 @@ from integrations_hub.cli.demo_sandbox import DemoSandbox
 from integrations_hub.cli.hub_client import HubClient
 from integrations_hub.cli.shutdown import Shutdown, StopRequested
 from integrations_hub.cli.state import State
+from integrations_hub.domain.rule import Schedule
+from integrations_hub.domain.schedule import next_run_after
 from integrations_hub.errors import HubError
 
 TRUTH = {"roots": 120, "children": 900, "rejected": 3, "loadable": 117}
@@ -69,6 +72,7 @@ class PlayedHub:
 
     def save_rule(self, object_key: str, connection: str, body: dict[str, Any]) -> dict[str, Any]:
         self.calls.append("save")
+        self.saved = body
         return {"enabled": False}
 
     def enable_rule(self, object_key: str, connection: str) -> dict[str, Any]:
@@ -107,6 +111,13 @@ def test_three_runs_equal_to_the_sandboxs_truth(hub: PlayedHub, tmp_path: Path) 
     demo(hub, tmp_path).show()
     assert hub.calls == ["authorise", "save", "run", "run", "run", "close"]
     assert hub.sandbox.touched == 3
+
+
+def test_no_scheduled_run_joins_in(hub: PlayedHub, tmp_path: Path) -> None:
+    demo(hub, tmp_path).show()
+    now = datetime.now(timezone.utc)
+    scheduled = next_run_after(Schedule.from_body(hub.saved), "any", now)
+    assert timedelta(hours=11) < scheduled - now < timedelta(hours=13)
 
 
 def test_a_second_demo_meets_the_grant_and_the_data(hub: PlayedHub, tmp_path: Path) -> None:

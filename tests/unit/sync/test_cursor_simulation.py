@@ -23,7 +23,7 @@ START = datetime(2026, 3, 1, 8)
 POLL_S = 60.0
 RECORDS = 2000
 CHANGES_PER_S = 0.2
-RULE = Rule(1, 1, "a", "A", "bqe", "projects", 1, 1, True, None, {"syncMode": "delta"})
+RULE = Rule(1, 1, "a", "A", "bqe", "projects", 1, 1, True, None, START, {"syncMode": "delta"})
 REQUEST = RunRequest("d", "r", 1, "manual")
 
 

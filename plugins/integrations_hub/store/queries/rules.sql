@@ -21,7 +21,9 @@ RETURNING id, revision;
 -- name: revise
 -- The next revision; to read again is to begin a new generation of the state.
 UPDATE hub.integration_rule
-   SET revision = revision + 1, generation = generation + CASE WHEN %(reread)s THEN 1 ELSE 0 END, body = %(body)s, updated_at = clock_timestamp(), updated_by = %(actor)s
+   SET revision = revision + 1, generation = generation + CASE WHEN %(reread)s THEN 1 ELSE 0 END, body = %(body)s,
+       scheduled_since = CASE WHEN body -> 'schedule' = %(body)s::jsonb -> 'schedule' THEN scheduled_since ELSE clock_timestamp() END,
+       updated_at = clock_timestamp(), updated_by = %(actor)s
  WHERE id = %(rule_id)s
 RETURNING id, revision;
 
@@ -66,13 +68,13 @@ SELECT EXISTS (SELECT 1 FROM hub.integration_state s
 -- name: set_enabled
 -- The switch; nothing else changes.
 UPDATE hub.integration_rule
-   SET enabled = %(enabled)s, updated_at = clock_timestamp(), updated_by = %(actor)s
+   SET enabled = %(enabled)s, scheduled_since = clock_timestamp(), updated_at = clock_timestamp(), updated_by = %(actor)s
  WHERE id = %(rule_id)s;
 
 -- name: read
 -- One rule, or (id null) every enabled one for parsing. What waits for a person holds the schedule.
 SELECT r.id, r.connection_id, c.key AS connection_key, c.label AS connection_label, c.provider_key, r.object_key,
-       r.revision, r.generation, r.enabled, r.body,
+       r.revision, r.generation, r.enabled, r.scheduled_since, r.body,
        coalesce(r.hold_reason,
            CASE WHEN c.is_disabled THEN 'connection disabled'
                 WHEN c.needs_reauth AND c.reauth_reason = 'grant_rejected' THEN 'needs_reauth: grant_rejected'

@@ -1,0 +1,1 @@
+ALTER TABLE hub.integration_rule DROP COLUMN scheduled_since;
