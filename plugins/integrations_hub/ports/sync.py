@@ -113,7 +113,15 @@ class Fenced(Protocol):
     def kept(self) -> KeptPages:
         """What earlier runs read, staged for this one."""
 
-    def save_witness(self, witness: Mapping[str, Any], mark_to: datetime | None) -> None: ...
+    def save_witness(
+        self,
+        witness: Mapping[str, Any],
+        mark_to: datetime | None,
+        *,
+        listing: Mapping[str, Any],
+        requests: int,
+    ) -> None:
+        """What fetch staged, with its progress at the end."""
 
     def add_warnings(self, warnings: Sequence[str]) -> None: ...
 
@@ -194,8 +202,11 @@ class SyncStore(Protocol):
     def lease_holder(self, key: str) -> tuple[int, datetime] | None:
         """(run_id, taken_at) while the lease lives."""
 
-    def enter_stage(self, run: Run, stage: str, ttl_s: int) -> int:
-        """Raise the fence for this try of the stage; raises RunLost when the lease is another's."""
+    def enter_stage(self, run_id: int, stage: str, ttl_s: int) -> tuple[Run, int] | None:
+        """Raise the fence for this try of the stage; the run as it was, and the fence.
+
+        None when another run holds the lease, or this one has ended or was cancelled (finish enters that, too).
+        """
 
     def renew(self, run: Run, fence: int, ttl_s: int) -> None: ...
 
@@ -219,6 +230,9 @@ class SyncStore(Protocol):
 
     def kept_runs(self, connection_id: int, object_key: str) -> list[KeptRun]:
         """The last full listing and the listings of changes since, in order."""
+
+    def due(self, run: Run, mapping: str) -> int:
+        """How many records of the run's list are quarantined that another mapping rejected."""
 
     def begin_mapped(self, local_entity: str) -> None: ...
 

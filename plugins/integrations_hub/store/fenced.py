@@ -143,9 +143,22 @@ class FencedTransaction:
         """What earlier runs read, staged for this one."""
         return KeptPages(self._tx, self._names)
 
-    def save_witness(self, witness: Mapping[str, Any], mark_to: datetime | None) -> None:
-        """The logged witness of the unlogged staging."""
-        self._execute(_q.save_witness, witness=_json(witness), mark_to=mark_to)
+    def save_witness(
+        self,
+        witness: Mapping[str, Any],
+        mark_to: datetime | None,
+        *,
+        listing: Mapping[str, Any],
+        requests: int,
+    ) -> None:
+        """The logged witness of the unlogged staging, with the progress of fetch at its end."""
+        self._execute(
+            _q.save_witness,
+            witness=_json(witness),
+            mark_to=mark_to,
+            listing=_json(listing),
+            requests=requests,
+        )
 
     def add_warnings(self, warnings: Sequence[str]) -> None:
         """Add to the run's warnings, each once."""
@@ -160,9 +173,7 @@ class FencedTransaction:
         if witness.get("distinct") != witness.get("records"):
             self._execute(_q.unflag)
             self._execute(_q.flag_duplicates)
-        counts = dict(self._execute(_q.count_flags).fetchone())
-        self._execute(_q.save_parents, children=counts["children"])
-        return counts
+        return dict(self._execute(_q.count_flags).fetchone())
 
     # --- map_fields ---
 

@@ -25,9 +25,7 @@ class KeptPages:
 
     def stage_due(self, mapping: str, sources: Sequence[str]) -> int:
         """Kept versions of quarantined records that another mapping rejected; how many."""
-        if not self._count(_q.due_count, mapping=mapping):
-            return 0
-        after = self._count(_q.last_page)
+        after = self._run(_q.last_page).fetchone()["n"]
         made = self._run(_q.due_records, after=after, mapping=mapping, sources=list(sources))
         if made.rowcount:
             for statement in (_q.stage_due_bodies, _q.stage_due_pages):
@@ -36,6 +34,3 @@ class KeptPages:
 
     def _run(self, sql: str, **params: Any) -> Any:
         return self._tx.execute(sql, {**self._names, **params})
-
-    def _count(self, sql: str, **params: Any) -> int:
-        return int(self._run(sql, **params).fetchone()["n"])

@@ -88,7 +88,7 @@ class PostgresRunStore:
                 "limit": limit,
             },
         )
-        return [_run(row) for row in rows]
+        return [run_of(row) for row in rows]
 
     def last_listing(self, connection_id: int, object_key: str) -> tuple[int, int] | None:
         """(records, requests) of the last whole listing; None before the first."""
@@ -170,10 +170,11 @@ def _read(tx: Connection, run_id: int) -> Run:
 def _found_run(row: Row | None, run_id: int) -> Run:
     if row is None:
         raise NotFound(f"There is no run {run_id}.", code="RUN_UNKNOWN")
-    return _run(row)
+    return run_of(row)
 
 
-def _run(row: Row) -> Run:
+def run_of(row: Row) -> Run:
+    """From a row with every column of the run and its connection's key."""
     return Run(**{column: row[column] for column in _COLUMNS})
 
 

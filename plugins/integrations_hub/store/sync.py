@@ -13,6 +13,7 @@ from integrations_hub.errors import ConnectionNotReady, RuleDisabled, RunLost
 from integrations_hub.ports.sync import KeptRun, MappablePage, Staged
 from integrations_hub.store.database import Database
 from integrations_hub.store.fenced import FencedTransaction
+from integrations_hub.store.runs import run_of
 from integrations_hub.store.statements import load
 
 _q = load("sync")
@@ -33,13 +34,10 @@ class PostgresSyncStore:
 
         The open run whose lapsed lease is taken over is closed as lost in the same transaction.
         """
-        self._database.execute(_q.make_lease, {"key": run.lease_key})
-        with self._database.transaction() as tx:
-            taken = tx.execute(
-                _q.acquire, {"key": run.lease_key, "run_id": run.id, "ttl_s": ttl_s}
-            ).fetchone()
-            if taken and taken["was"] not in (None, run.id):
-                tx.execute(_q.close_taken_over, {"run_id": taken["was"], "by": run.id})
+        values = {"key": run.lease_key, "run_id": run.id, "ttl_s": ttl_s}
+        taken = self._database.row(_q.acquire, values)
+        if taken is None and self._database.execute(_q.make_lease, values):
+            taken = self._database.row(_q.acquire, values)
         return taken is not None
 
     def lease_holder(self, key: str) -> tuple[int, datetime] | None:
@@ -47,19 +45,14 @@ class PostgresSyncStore:
         row = self._database.row(_q.lease_holder, {"key": key})
         return (row["run_id"], row["taken_at"]) if row else None
 
-    def enter_stage(self, run: Run, stage: str, ttl_s: int) -> int:
-        """Raise the fence for this try of the stage. Raises RunLost when the lease is another's."""
-        values = {
-            "key": run.lease_key,
-            "run_id": run.id,
-            "stage": stage,
-            "ttl_s": ttl_s,
-            "keep_error": stage == "finish",
-        }
+    def enter_stage(self, run_id: int, stage: str, ttl_s: int) -> tuple[Run, int] | None:
+        """Raise the fence for this try of the stage; the run as it was, and the fence.
+
+        None when another run holds the lease, or this one has ended or was cancelled (finish enters that, too).
+        """
+        values = {"run_id": run_id, "stage": stage, "ttl_s": ttl_s}
         row = self._database.row(_q.enter_stage, values)
-        if row is None:
-            raise RunLost(f"Run {run.id} no longer holds the lease {run.lease_key}.")
-        return int(row["fence"])
+        return None if row is None else (run_of(row), int(row["entered"]))
 
     def renew(self, run: Run, fence: int, ttl_s: int) -> None:
         """Extend the lease. Raises RunLost when the fence moved on."""
@@ -115,6 +108,16 @@ class PostgresSyncStore:
             KeptRun(row["run_id"], row["pages"], frozenset(row["sources"]), row["found"])
             for row in self._database.rows(_kept_q.kept_runs, where)
         ]
+
+    def due(self, run: Run, mapping: str) -> int:
+        """How many records of the run's list are quarantined that another mapping rejected."""
+        values = {
+            "connection_id": run.connection_id,
+            "object_key": run.object_key,
+            "mapping": mapping,
+        }
+        row = self._database.row(_kept_q.due_count, values)
+        return int(row["n"]) if row else 0
 
     def kept_record(
         self, connection_id: int, object_key: str, external_id: str | None

@@ -107,7 +107,7 @@ class Fetch:
         """Where the last try stopped; from the start when PostgreSQL lost the staging meanwhile."""
         listing = dict(run.listing)
         listing["requests_before"] = run.requests
-        pages = self.store.pages(run.id)
+        pages = self.store.pages(run.id) if run.pages else []
         if len(pages) != run.pages or sum(page[1] for page in pages) != run.records:
             stage.log("staging_restarted", pages=len(pages), expected=run.pages)
             listing = {"requests_before": run.requests}
@@ -124,8 +124,9 @@ class Fetch:
             "digest": digest_of(pages),
         }
         with reading.stage.write() as tx:
-            tx.save_listing(reading.listing, requests=reading.sent())
-            tx.save_witness(witness, staged.newest)
+            tx.save_witness(
+                witness, staged.newest, listing=reading.listing, requests=reading.sent()
+            )
         return _summary(witness, reading.sent())
 
 

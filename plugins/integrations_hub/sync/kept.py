@@ -39,18 +39,20 @@ def stage_kept(stage: Stage, pinned: Pinned) -> dict[str, Any]:
     with stage.write() as tx:
         tx.clear_staging()
         tx.kept().stage(runs)
-        tx.save_listing({"kept_runs": runs}, requests=0)
     pages = store.pages(run.id)
     records = sum(page[1] for page in pages)
     with stage.write() as tx:
         # no mark: nothing was read
-        tx.save_witness({"pages": len(pages), "records": records, "digest": digest_of(pages)}, None)
+        witness = {"pages": len(pages), "records": records, "digest": digest_of(pages)}
+        tx.save_witness(witness, None, listing={"kept_runs": runs}, requests=0)
     stage.log("kept_staged", runs=len(runs), records=records)
     return {"pages": len(pages), "records": records, "requests": 0}
 
 
 def stage_due(stage: Stage, pinned: Pinned) -> int:
     """A quarantined record is tried again when the mapping changed, not only when the record does; how many."""
+    if not stage.store.due(stage.run, pinned.mapping_digest):
+        return 0
     with stage.write() as tx:
         due = tx.kept().stage_due(pinned.mapping_digest, pinned.sources)
     if due:

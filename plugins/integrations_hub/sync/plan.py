@@ -32,7 +32,7 @@ from integrations_hub.ports.sync import SyncStore
 from integrations_hub.sync.kept import require_kept
 from integrations_hub.sync.pinned import Pinned, rule_options
 from integrations_hub.sync.replay import Replay
-from integrations_hub.sync.stage import BETWEEN_TTL_S, STAGE_TTL_S, Stage
+from integrations_hub.sync.stage import BETWEEN_TTL_S, STAGE_TTL_S, begin
 from integrations_hub.sync.window import WindowChoice
 
 _WAIT_S = 30.0
@@ -77,13 +77,12 @@ class Plan:
         except HubError as error:
             self._close(run, "skipped" if isinstance(error, RunRefused) else "failed", error)
             raise
-        fence = self.store.enter_stage(run, "plan", STAGE_TTL_S)
-        stage = Stage(run, fence, self.store)
+        stage = begin(self.store, self.runs, run.id, "plan")
         with stage.write() as tx:
             tx.pin_plan(pinned.as_json(), state["mark"] if state else None, rule.revision)
             if due:
                 tx.note_sweep_try()
-        self.store.renew(run, fence, BETWEEN_TTL_S)
+        self.store.renew(run, stage.fence, BETWEEN_TTL_S)
         stage.log("run_planned", listing=pinned.listing, since=pinned.since, revision=rule.revision)
         return run.id
 
@@ -157,8 +156,7 @@ class Plan:
         """Close the row; a lease this run had taken is given back."""
         holder = self.store.lease_holder(run.lease_key)
         if holder is not None and holder[0] == run.id:
-            fence = self.store.enter_stage(run, "plan", STAGE_TTL_S)
-            with self.store.fenced(run, fence, STAGE_TTL_S) as tx:
+            with begin(self.store, self.runs, run.id, "plan").write() as tx:
                 tx.close(state, code=error.code, text=error.message, hint=error.hint)
         self.runs.close(run.id, state, code=error.code, text=error.message, hint=error.hint)
 

@@ -58,13 +58,8 @@ def enter(store: SyncStore, runs: RunStore, run_id: int, name: str) -> Iterator[
     Raises RunLost when the run has ended, was cancelled, or another run holds its lease; the last is
     closed as lost.
     """
-    run = _going_on(runs.get(run_id), name)
-    try:
-        fence = store.enter_stage(run, name, STAGE_TTL_S)
-    except RunLost as lost:
-        runs.close(run_id, "lost", code=lost.code, text=lost.message, hint=lost.hint)
-        raise
-    stage = Stage(run, fence, store)
+    stage = begin(store, runs, run_id, name)
+    run, fence = stage.run, stage.fence
     stage.log("stage_entered", stage=name, fence=fence)
     hit(f"{name}_entered")
     try:
@@ -86,13 +81,22 @@ def enter(store: SyncStore, runs: RunStore, run_id: int, name: str) -> Iterator[
     stage.log("stage_left", stage=name)
 
 
-def _going_on(run: Run, name: str) -> Run:
-    """Raises RunLost for a run that has ended or was cancelled; finish closes a cancelled one."""
+def begin(store: SyncStore, runs: RunStore, run_id: int, name: str) -> Stage:
+    """Raise the fence for this try of the stage. Raises RunLost as `enter` does."""
+    entered = store.enter_stage(run_id, name, STAGE_TTL_S)
+    if entered is None:
+        raise _refused(runs, runs.get(run_id), name)
+    return Stage(*entered, store)
+
+
+def _refused(runs: RunStore, run: Run, name: str) -> RunLost:
     if run.ended:
-        raise RunLost(f"Run {run.id} has ended as {run.state}; stage {name} does nothing.")
+        return RunLost(f"Run {run.id} has ended as {run.state}; stage {name} does nothing.")
     if run.error_code == CANCELLED and name != "finish":
-        raise RunLost(f"Run {run.id} was cancelled; stage {name} does nothing.", code=CANCELLED)
-    return run
+        return RunLost(f"Run {run.id} was cancelled; stage {name} does nothing.", code=CANCELLED)
+    lost = RunLost(f"Run {run.id} no longer holds the lease {run.lease_key}.")
+    runs.close(run.id, "lost", code=lost.code, text=lost.message, hint=lost.hint)
+    return lost
 
 
 def _wait_with_lease(store: SyncStore, run: Run, fence: int, wait_s: float) -> None:

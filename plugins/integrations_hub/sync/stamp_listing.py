@@ -70,7 +70,6 @@ class StampListing:
         reading = self._reading
         if "count_before" not in self._listing:
             self._listing["count_before"] = reading.client.count(reading.query)
-            reading.note()
         seen = reading.stage.store.staged_since(reading.stage.run.id, self._place.since)
         while not self._listing.get("done"):
             seen = self._step(seen)

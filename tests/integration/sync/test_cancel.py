@@ -63,13 +63,31 @@ def test_each_stage_leaves_the_time_it_was_entered(engine: Any) -> None:
     assert list(row["stage_times"].values())
 
 
-def test_a_cancel_stays_when_a_stage_enters_or_fails_at_the_same_moment(engine: Any) -> None:
+def test_a_cancel_stays_when_a_stage_fails_at_the_same_moment(engine: Any) -> None:
     one = engine(FakeList([project(n) for n in range(3)]))
     run_id = one.stages().plan(one.request())
     runs, store = PostgresRunStore(one.database), PostgresSyncStore(one.database)
-    looked = runs.get(run_id)
+    entered = store.enter_stage(run_id, "fetch", 120)
+    assert entered is not None
     runs.cancel(run_id, actor="ada", request_id=None)
-    fence = store.enter_stage(looked, "fetch", 120)
-    store.note_error(looked, fence, code="OTHER", text="other", hint="")
+    store.note_error(*entered, code="OTHER", text="other", hint="")
     found = runs.get(run_id)
     assert (found.error_code, found.error_text) == ("CANCELLED", "Cancelled by ada.")
+
+
+def test_a_stage_that_enters_during_a_cancel_does_not(engine: Any) -> None:
+    one = engine(FakeList([project(n) for n in range(3)]))
+    run_id = one.stages().plan(one.request())
+    beside, watcher = one.database.fork(), one.database.fork()
+    with ThreadPoolExecutor(1) as pool, one.database.transaction() as tx:
+        tx.execute("UPDATE hub.integration_lease SET fence = fence + 1")
+        entering = pool.submit(PostgresSyncStore(beside).enter_stage, run_id, "fetch", 120)
+        while not watcher.rows(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        ):
+            assert not entering.done()
+        tx.execute("UPDATE hub.integration_run SET error_code = 'CANCELLED'")
+    assert entering.result() is None
+    assert PostgresSyncStore(beside).enter_stage(run_id, "finish", 120) is not None
+    beside.close()
+    watcher.close()

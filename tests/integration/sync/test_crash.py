@@ -110,10 +110,20 @@ def test_a_run_whose_lapsed_lease_was_taken_over_is_lost_and_writes_nothing(engi
         "UPDATE hub.integration_lease SET expires_at = clock_timestamp() - interval '1 s'"
     )
     assert hub.run()["state"] == "succeeded"
+    said = hub.rows("SELECT state, error_text FROM hub.integration_run ORDER BY id")[0]
+    assert (said["state"], "took over its lapsed lease" in said["error_text"]) == ("lost", True)
     with pytest.raises(RunLost):
         hub.stages().filter_parents(frozen)
     assert hub.finish_from(frozen, 1)["state"] == "lost"
     _consistent(hub, listed)
+
+
+def test_a_second_try_of_plan_goes_on_with_its_own_run(engine: Any) -> None:
+    hub = engine(FakeList(portfolio(12)))
+    request = hub.request()
+    first, second = hub.stages().plan(request), hub.stages().plan(request)
+    assert second == first
+    assert hub.finish_from(second, 0)["state"] == "succeeded"
 
 
 def test_upsert_goes_on_after_the_last_applied_chunk(engine: Any) -> None:

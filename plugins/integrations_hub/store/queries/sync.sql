@@ -1,12 +1,22 @@
 -- name: acquire
--- Takes the lease of a key; also true for the run that holds it. `was` is who held it before.
-WITH before AS (SELECT run_id FROM hub.integration_lease WHERE key = %(key)s FOR UPDATE)
-UPDATE hub.integration_lease l
-   SET fence = fence + 1, run_id = %(run_id)s, stage = 'plan', taken_at = CASE WHEN l.run_id = %(run_id)s THEN l.taken_at ELSE clock_timestamp() END,
-       expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s)
-  FROM before
- WHERE l.key = %(key)s AND (l.expires_at < clock_timestamp() OR l.run_id = %(run_id)s)
-RETURNING l.fence, before.run_id AS was;
+-- Takes the lease of a key; also true for the run that holds it. The open run whose lapsed lease is taken over is lost.
+WITH before AS (
+    SELECT run_id FROM hub.integration_lease WHERE key = %(key)s FOR UPDATE
+), taken AS (
+    UPDATE hub.integration_lease l
+       SET fence = fence + 1, run_id = %(run_id)s, stage = 'plan', expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s),
+           taken_at = CASE WHEN l.run_id = %(run_id)s THEN l.taken_at ELSE clock_timestamp() END
+      FROM before
+     WHERE l.key = %(key)s AND (l.expires_at < clock_timestamp() OR l.run_id = %(run_id)s)
+    RETURNING before.run_id AS was
+), lost AS (
+    UPDATE hub.integration_run r
+       SET state = 'lost', ended_at = clock_timestamp(), error_code = 'RUN_LOST', error_text = 'Run ' || %(run_id)s || ' took over its lapsed lease.',
+           error_hint = 'Nothing to do: the run that took over does the work.'
+      FROM taken
+     WHERE r.id = taken.was AND r.id <> %(run_id)s AND r.ended_at IS NULL
+)
+SELECT was FROM taken;
 
 -- name: make_lease
 -- The row of a key that was never leased.
@@ -16,32 +26,28 @@ INSERT INTO hub.integration_lease (key) VALUES (%(key)s) ON CONFLICT (key) DO NO
 -- Who holds the lease now.
 SELECT run_id, taken_at FROM hub.integration_lease WHERE key = %(key)s AND expires_at >= clock_timestamp() AND run_id IS NOT NULL;
 
--- name: close_taken_over
--- The run whose lapsed lease was taken over is lost.
-UPDATE hub.integration_run
-   SET state = 'lost', ended_at = clock_timestamp(), error_code = 'RUN_LOST', error_text = 'Run ' || %(by)s::text || ' took over its lapsed lease.',
-       error_hint = 'Nothing to do: the run that took over does the work.'
- WHERE id = %(run_id)s AND ended_at IS NULL;
-
 -- name: enter_stage
 -- Raises the fence for this try of a stage: whatever an earlier try or stage still writes is refused. The run row follows its lease;
--- a new try of a stage starts without the error of the last one, but a cancel stays.
+-- a new try of a stage starts without the error of the last one. No row: another run holds the lease, or this one has ended or was
+-- cancelled, which only finish may enter. Returned: the run as it was, and the fence.
 WITH held AS (
     UPDATE hub.integration_lease
        SET fence = fence + 1, stage = %(stage)s, expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s)
-     WHERE key = %(key)s AND run_id = %(run_id)s
+     WHERE run_id = %(run_id)s
     RETURNING fence
 ), noted AS (
     UPDATE hub.integration_run r
        SET stage = %(stage)s, fence = held.fence, state = 'running', started_at = coalesce(started_at, clock_timestamp()),
-           error_code = CASE WHEN %(keep_error)s OR error_code = 'CANCELLED' THEN error_code END,
-           error_text = CASE WHEN %(keep_error)s OR error_code = 'CANCELLED' THEN error_text END,
-           error_hint = CASE WHEN %(keep_error)s OR error_code = 'CANCELLED' THEN error_hint END,
+           error_code = CASE WHEN %(stage)s = 'finish' THEN error_code END, error_text = CASE WHEN %(stage)s = 'finish' THEN error_text END,
+           error_hint = CASE WHEN %(stage)s = 'finish' THEN error_hint END,
            stage_times = jsonb_build_object(%(stage)s::text, clock_timestamp()) || stage_times
       FROM held
-     WHERE r.id = %(run_id)s AND r.ended_at IS NULL
+     WHERE r.id = %(run_id)s AND r.ended_at IS NULL AND (r.error_code IS DISTINCT FROM 'CANCELLED' OR %(stage)s = 'finish')
+    RETURNING r.fence
 )
-SELECT fence FROM held;
+SELECT r.*, c.key AS connection_key, noted.fence AS entered
+  FROM noted, hub.integration_run r JOIN hub.integration_connection c ON c.id = r.connection_id
+ WHERE r.id = %(run_id)s;
 
 -- name: check_fence
 -- First statement of every write transaction: locks the lease row, so no take-over slips in before our commit. It also tells
@@ -84,7 +90,7 @@ UPDATE hub.integration_run SET listing = %(listing)s::jsonb, requests = %(reques
  WHERE id = %(run_id)s;
 
 -- name: save_listing
--- Progress of fetch: where a retry resumes, and what the run page shows.
+-- Progress of fetch without a page: where a retry resumes, and what the run page shows.
 UPDATE hub.integration_run SET listing = %(listing)s::jsonb, requests = %(requests)s WHERE id = %(run_id)s;
 
 -- name: forget_pages
@@ -100,8 +106,9 @@ DELETE FROM hub.sync_page WHERE run_id = %(run_id)s;
 DELETE FROM hub.sync_body WHERE run_id = %(run_id)s;
 
 -- name: save_witness
--- The logged witness of the unlogged staging (rule 3 of a run) and the mark that finish may move to.
-UPDATE hub.integration_run SET witness = %(witness)s::jsonb, mark_to = %(mark_to)s WHERE id = %(run_id)s;
+-- The logged witness of the unlogged staging (rule 3 of a run), the mark that finish may move to, and the end of fetch's progress.
+UPDATE hub.integration_run SET witness = %(witness)s::jsonb, mark_to = %(mark_to)s, listing = %(listing)s::jsonb, requests = %(requests)s
+ WHERE id = %(run_id)s;
 
 -- name: add_warnings
 -- Warnings, each once.
@@ -148,14 +155,15 @@ UPDATE hub.sync_body b SET older = d.places
  WHERE b.run_id = %(run_id)s AND b.page_no = d.page_no;
 
 -- name: count_flags
--- Only top-level records are synced, whatever the provider's own filter did: roots go on to map_fields.
-SELECT count(*) FILTER (WHERE flag = 'child') AS children, count(*) FILTER (WHERE flag = 'duplicate') AS duplicates,
-       count(*) FILTER (WHERE flag IS NULL) AS roots, count(*) FILTER (WHERE flag LIKE 'malformed:%%') AS malformed
-  FROM hub.sync_record WHERE run_id = %(run_id)s;
-
--- name: save_parents
--- The count of dropped children on the run row.
-UPDATE hub.integration_run SET children = %(children)s WHERE id = %(run_id)s;
+-- Only top-level records are synced, whatever the provider's own filter did: roots go on to map_fields, children are counted on the run row.
+WITH counts AS (
+    SELECT count(*) FILTER (WHERE flag = 'child') AS children, count(*) FILTER (WHERE flag = 'duplicate') AS duplicates,
+           count(*) FILTER (WHERE flag IS NULL) AS roots, count(*) FILTER (WHERE flag LIKE 'malformed:%%') AS malformed
+      FROM hub.sync_record WHERE run_id = %(run_id)s
+), noted AS (
+    UPDATE hub.integration_run SET children = counts.children FROM counts WHERE id = %(run_id)s
+)
+SELECT * FROM counts;
 
 -- name: change_count
 -- Size of the plan of changes that upsert applies: its rows are numbered from 1.
