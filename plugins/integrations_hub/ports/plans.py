@@ -26,9 +26,6 @@ class PlanStore(Protocol):
 class Replays(Protocol):
     def blast_radius(self, counts: Mapping[str, int]) -> BlastRadius: ...
 
-    def hold(self, hold: Mapping[str, str] | None) -> None:
-        """Why the run ends after map_fields to ask a person; None takes an earlier answer back."""
-
     def adopt(
         self,
         plan_run_id: int,

@@ -56,6 +56,15 @@ class PlannedChanges:
 
 
 @dataclass(frozen=True)
+class Applied:
+    """`chunks` of the change set, up to change `last_seq`, of `changes`, which are numbered from 1."""
+
+    chunks: int
+    last_seq: int
+    changes: int
+
+
+@dataclass(frozen=True)
 class KeptRun:
     """A run whose pages are kept: how many there were, how many are there, the fields it read."""
 
@@ -137,7 +146,7 @@ class Fenced(Protocol):
     def replays(self, local_entity: str) -> Replays:
         """Stored plans: holding one, adopting one, taking a run back."""
 
-    def save_plan_counts(
+    def save_plan(
         self,
         *,
         unchanged: int,
@@ -145,7 +154,14 @@ class Fenced(Protocol):
         review: int,
         skipped: int,
         unseen: Sequence[str] = (),
-    ) -> None: ...
+        warnings: Sequence[str] = (),
+        hold: Mapping[str, str] | None = None,
+    ) -> None:
+        """The change set is whole.
+
+        `unseen`: fields that no record had. `hold`: why the run ends after map_fields to ask a person; None takes
+        an earlier answer back.
+        """
 
     def quarantine(self, rejects: Sequence[Mapping[str, str]], mapping: str) -> None:
         """`mapping`: digest of the mapping that rejected them."""
@@ -238,10 +254,8 @@ class SyncStore(Protocol):
 
     def add_mapped(self, local_entity: str, rows: Iterable[Sequence[Any]]) -> None: ...
 
-    def change_count(self, run_id: int) -> int: ...
-
-    def chunks(self, run_id: int) -> list[tuple[int, int, int]]:
-        """(chunk_no, first_seq, last_seq) applied so far."""
+    def applied(self, run_id: int) -> Applied:
+        """How much of the run's change set is applied."""
 
     def absent_to_ask(self, run_id: int) -> list[str]:
         """External ids that the sweep must still look up."""

@@ -193,7 +193,7 @@ class FencedTransaction:
         """Forget the change set of an earlier try (never after a chunk was applied)."""
         self._execute(_q.drop_changes)
 
-    def save_plan_counts(
+    def save_plan(
         self,
         *,
         unchanged: int,
@@ -201,11 +201,15 @@ class FencedTransaction:
         review: int,
         skipped: int,
         unseen: Sequence[str] = (),
+        warnings: Sequence[str] = (),
+        hold: Mapping[str, str] | None = None,
     ) -> None:
-        """The change set is whole; what it counted goes to the run row. `unseen`: fields that no record had."""
+        """The change set is whole: what goes to the run row. `unseen`: fields that no record had."""
+        found = {"mapped": True, "unseen": list(unseen)}
         self._execute(
-            _q.save_plan_counts,
-            found=_json({"mapped": True, "unseen": list(unseen)}),
+            _q.save_plan,
+            found=_json(found if hold is None else {**found, "hold": hold}),
+            warnings=_json(list(warnings)),
             unchanged=unchanged,
             rejected=rejected,
             review=review,

@@ -32,10 +32,6 @@ class Replays:
             count_nulled=lambda: self._count(_q.nulled) if updates else 0,
         )
 
-    def hold(self, hold: Mapping[str, str] | None) -> None:
-        """Why the run ends after map_fields to ask a person; None takes an earlier answer back."""
-        self._run(_q.hold, hold=None if hold is None else json.dumps(hold))
-
     def adopt(
         self,
         plan_run_id: int,

@@ -10,7 +10,7 @@ from typing import Any
 
 from integrations_hub.domain.run import Run
 from integrations_hub.errors import ConnectionNotReady, RuleDisabled, RunLost
-from integrations_hub.ports.sync import KeptRun, MappablePage, Staged
+from integrations_hub.ports.sync import Applied, KeptRun, MappablePage, Staged
 from integrations_hub.store.database import Database
 from integrations_hub.store.fenced import FencedTransaction
 from integrations_hub.store.runs import run_of
@@ -139,15 +139,9 @@ class PostgresSyncStore:
         """(external_id, source_updated_at, raw_status, *columns of the entity, wanted)."""
         self._database.copy(_entity_q[local_entity].copy_mapped, rows)
 
-    def change_count(self, run_id: int) -> int:
-        """Size of the run's change set."""
-        row = self._database.row(_q.change_count, {"run_id": run_id})
-        return int(row["n"]) if row else 0
-
-    def chunks(self, run_id: int) -> list[tuple[int, int, int]]:
-        """(chunk_no, first_seq, last_seq) applied so far, in order."""
-        rows = self._database.rows(_q.applied, {"run_id": run_id})
-        return [(row["chunk_no"], row["first_seq"], row["last_seq"]) for row in rows]
+    def applied(self, run_id: int) -> Applied:
+        """How much of the run's change set is applied."""
+        return Applied(**self._database.rows(_q.applied, {"run_id": run_id})[0])
 
     def absent_to_ask(self, run_id: int) -> list[str]:
         """External ids that the sweep must still look up."""

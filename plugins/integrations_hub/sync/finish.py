@@ -135,8 +135,8 @@ class Finish:
         return Outcome(state, code=run.error_code, text=run.error_text, hint=run.error_hint)
 
     def _applied(self, run: Run) -> bool:
-        chunks = self.store.chunks(run.id)
-        return (chunks[-1][2] if chunks else 0) >= self.store.change_count(run.id)
+        applied = self.store.applied(run.id)
+        return applied.last_seq >= applied.changes
 
 
 def _takes_all(pinned: Pinned) -> bool:

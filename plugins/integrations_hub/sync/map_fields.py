@@ -32,8 +32,9 @@ class MapFields:
     def run(self, run_id: int) -> dict[str, Any]:
         """Write the change set and the quarantine; returns counts per action."""
         with enter(self.store, self.runs, run_id, "map_fields") as stage:
-            if self.store.chunks(run_id):
-                return {"changes": self.store.change_count(run_id)}  # never rewritten once applied
+            applied = self.store.applied(run_id)
+            if applied.chunks:
+                return {"changes": applied.changes}  # never rewritten once applied
             pinned = Pinned.of(stage.run)
             if pinned.stored:
                 counts = self.replay.plan_changes(stage, pinned)
@@ -71,17 +72,19 @@ class MapFields:
             planned = tx.save_changes(pinned.write_rules(outcome.unseen))
             outcome.rejects.extend(_unfit(*unfit, pinned) for unfit in planned.unfit)
             tx.quarantine(outcome.rejects, pinned.mapping_digest)
-            tx.add_warnings([*outcome.warnings(), *_left_out(pinned), *_unseen(pinned, outcome)])
             counts = {
                 "unchanged": outcome.mapped - planned.found,
                 "rejected": len(outcome.rejects),
                 "review": planned.actions.get("review", 0),
                 "skipped": planned.passed + planned.actions.get("skip", 0),
             }
-            tx.save_plan_counts(**counts, unseen=outcome.unseen)
-            replays = tx.replays(pinned.local_entity)
-            radius = replays.blast_radius(planned.actions)
-            replays.hold(hold(radius, pinned.guard, approve_plan=pinned.approve_plan))
+            radius = tx.replays(pinned.local_entity).blast_radius(planned.actions)
+            tx.save_plan(
+                **counts,
+                unseen=outcome.unseen,
+                warnings=[*outcome.warnings(), *_left_out(pinned), *_unseen(pinned, outcome)],
+                hold=hold(radius, pinned.guard, approve_plan=pinned.approve_plan),
+            )
         return {**planned.actions, **counts}
 
 

@@ -59,7 +59,7 @@ class Replay:
             if pinned.undo_run_id is not None:
                 counts = replays.take_back(pinned.undo_run_id, pinned.columns)
                 kept = counts.get("review", 0)
-                tx.save_plan_counts(unchanged=0, rejected=0, review=kept, skipped=0)
+                tx.save_plan(unchanged=0, rejected=0, review=kept, skipped=0)
                 return counts
             source = self.run_of(int(pinned.apply_run_id or 0))
             proposal = self.plans.proposal(source.id, by_run=stage.run.id)

@@ -31,12 +31,11 @@ class Upsert:
             if pinned.dry_run or stage.run.hold:
                 stage.log("plan_kept", dry_run=pinned.dry_run, hold=bool(stage.run.hold))
                 return {"created": 0, "updated": 0, "dry_run": pinned.dry_run}
-            done = self.store.chunks(run_id)
-            chunk_no, seq = (done[-1][0] + 1, done[-1][2] + 1) if done else (1, 1)
-            total = self.store.change_count(run_id)
+            done = self.store.applied(run_id)
+            chunk_no, seq = done.chunks + 1, done.last_seq + 1
             counts: dict[str, int] = {"created": 0, "updated": 0}
-            while seq <= total:
-                last = min(seq + self.chunk_size - 1, total)
+            while seq <= done.changes:
+                last = min(seq + self.chunk_size - 1, done.changes)
                 applied = self._patiently(stage, pinned, chunk_no, seq, last)
                 counts = {name: counts.get(name, 0) + n for name, n in applied.items()}
                 chunk_no, seq = chunk_no + 1, seq + self.chunk_size

@@ -178,6 +178,27 @@ def test_a_plan_beyond_the_limits_writes_nothing_until_it_is_approved(engine: An
     assert hub.mark() == held["mark_to"]
 
 
+def test_a_hold_of_an_earlier_try_does_not_stay(engine: Any) -> None:
+    listed = FakeList(portfolio(40))
+    hub = engine(listed)
+    hub.run()
+    hub.change_rule(guard={"maxChangedPercent": 5})
+    for n in range(4):
+        listed.touch(f"p-{n:05d}", name="Renamed")
+    stages = hub.stages()
+    run_id = stages.plan(hub.request())
+    for name in ("fetch", "filter_parents", "map_fields"):
+        getattr(stages, name)(run_id)
+    held = hub.rows("SELECT listing -> 'hold' ->> 'code' AS code FROM hub.integration_run WHERE id = %(id)s", id=run_id)  # fmt: skip
+    assert held[0]["code"] == "BLAST_RADIUS"
+    hub.database.execute(
+        "UPDATE hub.projects SET name = 'Renamed' WHERE project_number IN ('00000', '00001')"
+    )
+    stages.map_fields(run_id)
+    run = hub.finish_from(run_id, 3)
+    assert (run["state"], run["updated"]) == ("succeeded", 2)
+
+
 def test_an_undone_run_restores_every_value_that_nobody_touched(engine: Any) -> None:
     listed = _listed(8)
     hub = engine(listed)

@@ -93,6 +93,16 @@ def test_nothing_is_concluded_while_look_ups_by_id_do_not_work(engine: Any) -> N
     assert any("looked up" in warning for warning in run["warnings"])
 
 
+def test_too_much_missing_is_told_before_what_a_plan_would_change(engine: Any) -> None:
+    hub, listed = _synced(engine)
+    hub.change_rule(guard={"maxChangedPercent": 5})
+    listed.hidden = {f"p-{i:05d}" for i in range(11)}
+    for n in range(20, 25):
+        listed.touch(f"p-{n:05d}", name="Renamed")
+    run = _sweep(hub)
+    assert (run["state"], run["error_code"]) == ("needs_confirmation", "TOO_MANY_MISSING")
+
+
 @pytest.mark.parametrize(
     ("roots", "hidden"),
     [(30, 30), (30, 11), (400, 21), (3, 3)],

@@ -12,14 +12,6 @@ SELECT count(*) AS n FROM hub.sync_change c
    AND EXISTS (SELECT 1 FROM unnest(c.before[1:10], c.after[1:10]) AS v(before, after)
                 WHERE coalesce(v.before, '') <> '' AND coalesce(v.after, '') = '');
 
--- name: hold
--- Why the run asks a person; a hold of reading (missing records) stays, one of an earlier try of map_fields does not.
-UPDATE hub.integration_run
-   SET listing = CASE WHEN listing -> 'hold' ->> 'code' = 'TOO_MANY_MISSING' THEN listing
-                      WHEN %(hold)s::jsonb IS NULL THEN listing - 'hold'
-                      ELSE listing || jsonb_build_object('hold', %(hold)s::jsonb) END
- WHERE id = %(run_id)s;
-
 -- name: proposal
 -- A run's plan of changes: whether it is whole, was answered or applied, and which later plan replaces it.
 SELECT coalesce((r.listing ->> 'mapped')::boolean, false) AS whole,

@@ -165,13 +165,11 @@ WITH counts AS (
 )
 SELECT * FROM counts;
 
--- name: change_count
--- Size of the plan of changes that upsert applies: its rows are numbered from 1.
-SELECT coalesce(max(seq), 0) AS n FROM hub.sync_change WHERE run_id = %(run_id)s;
-
 -- name: applied
--- The chunk ledger.
-SELECT chunk_no, first_seq, last_seq FROM hub.sync_chunk WHERE run_id = %(run_id)s ORDER BY chunk_no;
+-- How far upsert is: chunks in the ledger, the last change they applied, and the size of the plan, whose rows are numbered from 1.
+SELECT coalesce(max(chunk_no), 0) AS chunks, coalesce(max(last_seq), 0) AS last_seq,
+       (SELECT coalesce(max(seq), 0) FROM hub.sync_change WHERE run_id = %(run_id)s) AS changes
+  FROM hub.sync_chunk WHERE run_id = %(run_id)s;
 
 -- name: save_chunk
 -- The chunk's ledger row.
@@ -192,10 +190,14 @@ UPDATE hub.integration_run
 -- A new plan of changes replaces the one of an earlier try (never after a chunk was applied).
 DELETE FROM hub.sync_change WHERE run_id = %(run_id)s;
 
--- name: save_plan_counts
--- What map_fields found, and that its plan of changes is whole.
+-- name: save_plan
+-- The plan of changes is whole: what map_fields counted, warns of, and why the run asks a person. A hold of reading (missing records)
+-- stays, one of an earlier try of map_fields does not.
 UPDATE hub.integration_run
-   SET unchanged = %(unchanged)s, rejected = %(rejected)s, review = %(review)s, skipped = %(skipped)s, listing = listing || %(found)s::jsonb
+   SET unchanged = %(unchanged)s, rejected = %(rejected)s, review = %(review)s, skipped = %(skipped)s,
+       warnings = (SELECT coalesce(jsonb_agg(DISTINCT w), '[]') FROM jsonb_array_elements(warnings || %(warnings)s::jsonb) AS w),
+       listing = CASE WHEN listing -> 'hold' ->> 'code' = 'TOO_MANY_MISSING' THEN listing || (%(found)s::jsonb - 'hold')
+                      ELSE (listing - 'hold') || %(found)s::jsonb END
  WHERE id = %(run_id)s;
 
 -- name: quarantine
