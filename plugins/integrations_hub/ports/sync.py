@@ -84,6 +84,29 @@ class KeptPages(Protocol):
         """Kept versions of quarantined records that another mapping rejected; how many."""
 
 
+class Completeness(Protocol):
+    """Part of one fenced transaction: what a listing lacks and what it proves."""
+
+    def list_absent(self, *, listed: int, max_rows: int, max_percent: float) -> dict[str, int]:
+        """Stage linked records in scope that were not listed; returns linked, absent and too_many."""
+
+    def save_presence(self, external_id: str, verdict: str) -> None: ...
+
+    def save_unproven(self) -> None:
+        """Look-ups by id cannot be trusted: what is still to be asked stays undecided."""
+
+    def judge(self, *, every_record: bool) -> dict[str, Any]:
+        """Compare the listing with the links now, store and return the verdict.
+
+        `every_record`: an unlinked record that the plan of changes does not name is missing, too.
+        """
+
+    def save_verdict(self, verdict: Mapping[str, Any]) -> None: ...
+
+    def count_absent(self) -> None:
+        """After a complete sweep: missing counts of links, up for the absent, back to 0 for the listed."""
+
+
 class Fenced(Protocol):
     """One write transaction of a stage. Its first statement checked and renewed the fence."""
 
@@ -111,13 +134,8 @@ class Fenced(Protocol):
 
     def clear_staging(self) -> None: ...
 
-    def list_absent(self, *, listed: int, max_rows: int, max_percent: float) -> dict[str, int]:
-        """Stage linked records in scope that were not listed; returns linked, absent and too_many."""
-
-    def save_presence(self, external_id: str, verdict: str) -> None: ...
-
-    def save_unproven(self) -> None:
-        """Look-ups by id cannot be trusted: what is still to be asked stays undecided."""
+    def completeness(self) -> Completeness:
+        """What the listing lacks and what it proves."""
 
     def kept(self) -> KeptPages:
         """What earlier runs read, staged for this one."""
@@ -179,17 +197,6 @@ class Fenced(Protocol):
 
         `exactly`: a row that moved since it was planned is left alone (drifted), not decided again.
         """
-
-    def judge_listing(self, *, every_record: bool) -> dict[str, Any]:
-        """Compare the listing with the links now, store and return the verdict.
-
-        `every_record`: an unlinked record that the plan of changes does not name is missing, too.
-        """
-
-    def save_verdict(self, verdict: Mapping[str, Any]) -> None: ...
-
-    def count_absent(self) -> None:
-        """After a complete sweep: missing counts of links, up for the absent, back to 0 for the listed."""
 
     def note_proof(self, *, swept: bool, complete: bool) -> None: ...
 

@@ -13,6 +13,7 @@ from integrations_hub.domain.staged_page import StagedPage
 from integrations_hub.ports.sync import PlannedChanges
 from integrations_hub.store.arrays import array
 from integrations_hub.store.chunk_writer import ChunkWriter
+from integrations_hub.store.completeness import Completeness
 from integrations_hub.store.database import Connection
 from integrations_hub.store.kept import KeptPages
 from integrations_hub.store.replays import Replays
@@ -22,7 +23,6 @@ _q = load("sync")
 _state = load("state")
 _absence = load("absence")
 _resync = load("resync")
-_SHOWN_IDS = 20  # of a verdict; the counts are whole
 _entity_q = {"project": load("project_changes")}
 _COUNTED = {
     "create": "created",
@@ -60,14 +60,6 @@ class FencedTransaction:
 
     def _execute(self, sql: str, **params: Any) -> Any:
         return self._tx.execute(sql, {**self._names, **params})
-
-    def _over_staging(self) -> None:
-        """For statements that compare whole listings.
-
-        What PostgreSQL knows of staging may be from before this run: it would take a nested loop over
-        a hundred thousand records for one over a single one.
-        """
-        self._tx.execute("SET LOCAL enable_nestloop = off; SET LOCAL statement_timeout = '10min'")
 
     # --- plan ---
 
@@ -124,20 +116,9 @@ class FencedTransaction:
         self._execute(_absence.clear_absent)
         self._execute(_q.forget_pages)
 
-    def list_absent(self, *, listed: int, max_rows: int, max_percent: float) -> dict[str, int]:
-        """Stage linked records in scope that were not listed; returns linked, absent and too_many."""
-        self._over_staging()
-        limits = {"listed": listed, "max_rows": max_rows, "max_percent": max_percent}
-        row = self._execute(_absence.list_absent, **limits).fetchone()
-        return {name: int(row[name]) for name in ("linked", "absent", "too_many")}
-
-    def save_presence(self, external_id: str, verdict: str) -> None:
-        """What the look-up of one record said."""
-        self._execute(_absence.save_presence, external_id=external_id, verdict=verdict)
-
-    def save_unproven(self) -> None:
-        """Look-ups by id cannot be trusted: what is still to be asked stays undecided."""
-        self._execute(_absence.save_unproven)
+    def completeness(self) -> Completeness:
+        """What the listing lacks and what it proves."""
+        return Completeness(self._tx, self._names)
 
     def kept(self) -> KeptPages:
         """What earlier runs read, staged for this one."""
@@ -253,31 +234,6 @@ class FencedTransaction:
         return counts
 
     # --- finish ---
-
-    def judge_listing(self, *, every_record: bool) -> dict[str, Any]:
-        """Compare the listing with the links now, store and return the verdict."""
-        self._over_staging()
-        row = self._execute(
-            _absence.compare, every_record=every_record, shown=_SHOWN_IDS
-        ).fetchone()
-        verdict = {
-            "state": "incomplete" if row["missing"] or row["extra"] else "complete",
-            "listed": row["listed"],
-            "missing": {"count": row["missing"], "ids": row["missing_ids"]},
-            "extra": {"count": row["extra"], "ids": row["extra_ids"]},
-        }
-        self.save_verdict(verdict)
-        return verdict
-
-    def save_verdict(self, verdict: Mapping[str, Any]) -> None:
-        """Store the run's verdict."""
-        self._execute(_absence.save_verdict, verdict=_json(verdict))
-
-    def count_absent(self) -> None:
-        """Missing counts of links: up for the absent, back to 0 for the listed."""
-        self._over_staging()
-        self._execute(_absence.count_missing)
-        self._execute(_absence.count_listed)
 
     def note_proof(self, *, swept: bool, complete: bool) -> None:
         """When everything was last looked at, and last found complete."""

@@ -27,7 +27,7 @@ class Absence:
     def _list(self) -> None:
         stage = self._reading.stage
         with stage.write() as tx:
-            counts = tx.list_absent(
+            counts = tx.completeness().list_absent(
                 listed=int(self._listing["count_before"]),
                 max_rows=_MAX_ROWS,
                 max_percent=_MAX_PERCENT,
@@ -47,7 +47,7 @@ class Absence:
         asked = store.absent_to_ask(reading.stage.run.id)
         if asked and not self._look_ups_work():
             with reading.stage.write() as tx:
-                tx.save_unproven()
+                tx.completeness().save_unproven()
                 tx.add_warnings(
                     [
                         "Records could not be looked up by id, so nothing is concluded from their absence."
@@ -57,7 +57,7 @@ class Absence:
         for external_id in asked:
             verdict = reading.client.presence(external_id)
             with reading.stage.write() as tx:
-                tx.save_presence(external_id, verdict)
+                tx.completeness().save_presence(external_id, verdict)
                 tx.save_listing(self._listing, requests=reading.sent())
             reading.pace.check()
 

@@ -73,9 +73,9 @@ class Finish:
     def _conclude(self, tx: Fenced, run: Run, outcome: Outcome) -> None:
         """What the end of the run proves: the mark, what was absent, the verdict, the resync."""
         if outcome.code == "TOO_MANY_MISSING":
-            tx.save_verdict(self._held(run))
+            tx.completeness().save_verdict(self._held(run))
         if outcome.code == ListingIncomplete.default_code:
-            tx.save_verdict({"state": "incomplete", "reason": outcome.text})
+            tx.completeness().save_verdict({"state": "incomplete", "reason": outcome.text})
         if not outcome.applied:
             return
         pinned = Pinned.of(run)
@@ -90,8 +90,9 @@ class Finish:
         tx.move_mark(run.mark_to, pinned.generation)
         if pinned.listing in ("full", "sweep"):
             swept = pinned.listing == "sweep"
-            tx.count_absent()
-            verdict = tx.judge_listing(every_record=_takes_all(pinned))
+            completeness = tx.completeness()
+            completeness.count_absent()
+            verdict = completeness.judge(every_record=_takes_all(pinned))
             tx.note_proof(swept=swept, complete=verdict["state"] == "complete")
             tx.note_covered(None, None, swept=swept)
 
