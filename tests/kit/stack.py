@@ -8,12 +8,14 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import psutil
 
+from integrations_hub.cli.demo import demo_rule
 from integrations_hub.cli.hub_client import HubClient
 from integrations_hub.cli.shutdown import Shutdown
 from integrations_hub.cli.state import ADMIN, State, repository
@@ -24,11 +26,7 @@ from tests.kit.hub_process import clean_environment
 from tests.kit.sandbox import SandboxProcess
 
 _RUN_S = 240.0
-RULE = {
-    "schedule": {"every": {"minutes": 366 * 1440}},  # no scheduled run joins in
-    "syncMode": "delta",
-    "initialSyncMode": "full_once",
-}
+RULE = demo_rule(datetime.now(timezone.utc))
 
 
 class RunningHub:

@@ -27,7 +27,6 @@ _SANDBOX_SETTINGS = {
     "BQE_CLIENT_SECRET": "hub-sandbox-secret",
     "BQE_ALLOWED_HOSTS": "127.0.0.1",
 }
-_RULE = {"syncMode": "delta", "initialSyncMode": "full_once"}
 _TOUCHED = 3
 _RUN_S = 600.0
 _NOTE = "demo.json"
@@ -118,9 +117,7 @@ class Demo:
         rule = self._hub.rule(_OBJECT, _CONNECTION)
         if rule is None:
             tell("Saving a rule for projects…")
-            rule = self._hub.save_rule(
-                _OBJECT, _CONNECTION, {**_RULE, **_far_from(datetime.now(timezone.utc))}
-            )
+            rule = self._hub.save_rule(_OBJECT, _CONNECTION, demo_rule(datetime.now(timezone.utc)))
         if not rule.get("enabled"):
             tell("Enabling it: its Dag appears in Airflow…")
             self._hub.enable_rule(_OBJECT, _CONNECTION)
@@ -171,6 +168,10 @@ class Demo:
         )
 
 
-def _far_from(now: datetime) -> dict[str, Any]:
-    """Once a day, half a day from now: the demo's own runs stay the only ones."""
-    return {"schedule": {"cron": f"{now.minute} {(now.hour + 12) % 24} * * *"}}
+def demo_rule(now: datetime) -> dict[str, Any]:
+    """Everything once, then changes, daily from half a day after `now` (aware UTC): the demo's own runs stay the only ones."""
+    return {
+        "schedule": {"cron": f"{now.minute} {(now.hour + 12) % 24} * * *"},
+        "syncMode": "delta",
+        "initialSyncMode": "full_once",
+    }
