@@ -172,6 +172,12 @@ def test_serialization_keeps_every_field() -> None:
     assert two.summary == one.summary
 
 
+def test_a_dag_serialized_by_an_earlier_version_is_read() -> None:
+    one = HubTimetable(QUARTER, "key")
+    told = {name: value for name, value in one.serialize().items() if name != "since"}
+    assert vars(HubTimetable.deserialize(told)) == vars(one)
+
+
 def test_a_schedule_that_cannot_be_evaluated_is_refused_by_validate() -> None:
     with pytest.raises(AirflowTimetableInvalid, match="0 minutes"):
         HubTimetable(Schedule(0, None), "rule").validate()

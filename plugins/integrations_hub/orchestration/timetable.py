@@ -63,7 +63,8 @@ class HubTimetable(Timetable):
     def deserialize(cls, data: dict[str, Any]) -> HubTimetable:
         """The inverse of `serialize`."""
         schedule = Schedule(data["minutes"], data["cron"], data["timezone"])
-        since = datetime.fromisoformat(data["since"])
+        # a Dag that was serialized before there was one is read until it is parsed again
+        since = datetime.fromisoformat(data["since"]) if "since" in data else _START
         return cls(schedule, data["rule_key"], data["hold"], since=since)
 
     def validate(self) -> None:
